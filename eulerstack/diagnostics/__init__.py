@@ -1,0 +1,32 @@
+"""Spans, diagnostics and the errors that carry them."""
+
+from eulerstack.diagnostics.diagnostic import (
+    REPORT_LIMIT,
+    CompatibilityError,
+    CompileError,
+    Diagnostic,
+    EulerStackError,
+    NormalizationError,
+    Severity,
+    ValidationError,
+    collect,
+    error,
+    in_text_order,
+)
+from eulerstack.diagnostics.span import Source, Span
+
+__all__ = [
+    "REPORT_LIMIT",
+    "CompatibilityError",
+    "CompileError",
+    "Diagnostic",
+    "EulerStackError",
+    "NormalizationError",
+    "Severity",
+    "Source",
+    "Span",
+    "ValidationError",
+    "collect",
+    "error",
+    "in_text_order",
+]

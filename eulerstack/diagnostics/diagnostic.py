@@ -1,0 +1,136 @@
+"""A diagnostic: a code, a place, the numbers of the case. Its words live in `locales/`."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from eulerstack import i18n
+from eulerstack.diagnostics.catalogue import CATALOGUE
+from eulerstack.diagnostics.span import Span
+
+REPORT_LIMIT = 20
+
+
+class Severity(StrEnum):
+    """How much a diagnostic weighs. Only errors fail (warnings too under `--strict`)."""
+
+    ERROR = "Error"
+    WARNING = "Warning"
+    INFO = "Info"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnostic:
+    """One finding about a spec or a call.
+
+    `code` names an entry of the catalogue, which gives category and severity; `params` fill the placeholders of the
+    texts `diagnostics.<code>.what` and `diagnostics.<code>.<fix>`; `see` is a command that tells more.
+    """
+
+    code: str
+    span: Span | None = None
+    params: Mapping[str, object] = field(default_factory=dict)
+    fix: str = "fix"
+    see: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.code not in CATALOGUE:
+            raise KeyError(f"diagnostic code {self.code!r} is not in the catalogue")
+
+    @property
+    def severity(self) -> Severity:
+        """Error, Warning or Info, from the catalogue."""
+        return Severity(CATALOGUE[self.code].severity)
+
+    @property
+    def category(self) -> str:
+        """`ValidationError`, `CompatibilityError`, `NormalizationError` or `CompileError`."""
+        return CATALOGUE[self.code].category
+
+    @property
+    def label(self) -> str:
+        """The first word of the first line: the category of an error, else `Warning` or `Info`."""
+        return self.category if self.severity is Severity.ERROR else self.severity.value
+
+    @property
+    def message(self) -> str:
+        """What is wrong, one sentence in the current language."""
+        return _one_line(i18n.text("diagnostics", f"{self.code}.what", **self.params))
+
+    @property
+    def remedy(self) -> str:
+        """What to do about it, one sentence in the current language."""
+        return _one_line(i18n.text("diagnostics", f"{self.code}.{self.fix}", **self.params))
+
+    @property
+    def see_also(self) -> str:
+        """The command that tells more."""
+        return self.see or CATALOGUE[self.code].see
+
+    def lines(self) -> tuple[str, str, str]:
+        """The three lines of language.md."""
+        place = f"{self.span} " if self.span else ""
+        return f"{self.label}: {place}{self.message}", f"Fix: {self.remedy}", f"See: {self.see_also}"
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def in_text_order(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """Sorted as the text runs; those without a place come first; exact repeats are dropped."""
+    unique = {(d.code, d.span, str(sorted(d.params.items(), key=str))): d for d in diagnostics}
+    return sorted(unique.values(), key=lambda d: d.span.order if d.span else ("", 0, 0))
+
+
+class EulerStackError(Exception):
+    """A user's mistake, told as one or more diagnostics. `str(error)` is three lines for each, at most 20."""
+
+    def __init__(self, *diagnostics: Diagnostic):
+        super().__init__(*diagnostics)
+        self.diagnostics = tuple(diagnostics)
+
+    def __str__(self) -> str:
+        return "\n".join(str(d) for d in self.diagnostics[:REPORT_LIMIT])
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows instead of a traceback."""
+        from eulerstack.diagnostics.render import terminal_lines
+
+        return terminal_lines(self.diagnostics)
+
+
+class ValidationError(EulerStackError):
+    """The text, its structure, a value or the call is wrong."""
+
+
+class CompatibilityError(EulerStackError):
+    """Each part is right, but the parts do not stand together."""
+
+
+class NormalizationError(EulerStackError):
+    """What shows only when the spec is resolved and expanded."""
+
+
+class CompileError(EulerStackError):
+    """A valid spec could not be turned into a model directory."""
+
+
+_ERRORS = {
+    error.__name__: error for error in (ValidationError, CompatibilityError, NormalizationError, CompileError)
+}
+
+
+def error(code: str, **fields: object) -> EulerStackError:
+    """The exception for one diagnostic: `raise error("unknown-preset", params={...})`."""
+    return collect([Diagnostic(code=code, **fields)])  # type: ignore[arg-type]
+
+
+def collect(diagnostics: Iterable[Diagnostic]) -> EulerStackError:
+    """One exception for several diagnostics, its class the category of the first error among them."""
+    ordered = in_text_order(diagnostics)
+    errors = [d for d in ordered if d.severity is Severity.ERROR] or ordered
+    return _ERRORS[errors[0].category](*errors)
