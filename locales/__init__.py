@@ -1,0 +1,1 @@
+"""The texts, by language: `<lang>/<domain>.json` or `<lang>/<domain>/*.json`."""

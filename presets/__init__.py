@@ -1,0 +1,1 @@
+"""The presets: one YAML file each, in the folder of its tier."""
