@@ -1,0 +1,59 @@
+"""The configuration of an EulerStack model: HuggingFace's standard names plus the resolved blocks of the spec."""
+
+from transformers import PreTrainedConfig
+
+
+class EulerStackConfig(PreTrainedConfig):
+    r"""What `config.json` of a compiled directory holds.
+
+    The standard names (`hidden_size`, `num_attention_heads`, …) describe the model as a whole, for tools that ask. What
+    is built stands in:
+
+    - `blocks`: the distinct layers, each a resolved template (`mixer`, `ffn`, `norm`, `residual`, …) with `init`, the
+      initialisation law of every tensor below it;
+    - `schedule`: the layers from input to head, each `{"block": index into blocks, "module": index below
+      model.layers}`; two entries with one `module` share their weights;
+    - `embedding`, `head`: positions, scale, final norm, logit softcap; `init`: the laws of the remaining tensors;
+    - `training_hints`, `v1_extensions`: for trainers; the full metadata of the spec.
+    """
+
+    model_type = "eulerstack"
+    keys_to_ignore_at_inference = ["past_key_values", "router_logits"]
+
+    vocab_size: int = 259
+    hidden_size: int = 64
+    intermediate_size: int = 256
+    num_hidden_layers: int = 0
+    num_attention_heads: int = 4
+    num_key_value_heads: int = 4
+    head_dim: int = 16
+    max_position_embeddings: int = 256
+    rms_norm_eps: float = 1e-5
+    initializer_range: float = 0.02
+    use_cache: bool = True
+    tie_word_embeddings: bool = True
+    pad_token_id: int | None = None
+    bos_token_id: int | None = None
+    eos_token_id: int | list[int] | None = None
+    rope_parameters: dict | None = None
+    blocks: list | None = None
+    schedule: list | None = None
+    embedding: dict | None = None
+    head: dict | None = None
+    init: dict | None = None
+    training_hints: dict | None = None
+    v1_extensions: dict | None = None
+    eulerstack_version: str | None = None
+
+    def __post_init__(self, **kwargs):
+        self.blocks = self.blocks or []
+        self.schedule = self.schedule or []
+        self.embedding = self.embedding or {"positional": "none", "scale": 1.0}
+        self.head = self.head or {"type": "causal_lm", "logit_softcap": None, "final_norm": None, "mtp": None}
+        self.init = self.init or {}
+        self.training_hints = self.training_hints or {}
+        self.v1_extensions = self.v1_extensions or {}
+        super().__post_init__(**kwargs)
+
+
+__all__ = ["EulerStackConfig"]

@@ -1,0 +1,149 @@
+"""One layer: a mixer over the sequence and a feed-forward over the width, joined to the residual stream."""
+
+from typing import NamedTuple
+
+import torch
+from torch import nn
+from transformers.modeling_layers import GradientCheckpointingLayer
+
+from .attention import Attention
+from .feed_forward import GatedMlp, Mlp
+from .mixture_of_experts import MixtureOfExperts
+from .normalization import build_norm
+
+MIXERS = {"attention": Attention}
+
+
+class LayerOutput(NamedTuple):
+    """What a layer hands on: the stream [B, T, M], and the router's logits [B, T, E] of a mixture of experts."""
+
+    hidden_states: torch.Tensor
+    router_logits: torch.Tensor | None
+
+
+class EulerStackDecoderLayer(GradientCheckpointingLayer):
+    """x ← x + s · f(x) for f = mixer, then f = ffn, with the norm where `norm.position` puts it.
+
+    | position | one branch |
+    |---|---|
+    | pre | x + s·f(norm(x)) |
+    | post | norm(x + s·f(x)) (Vaswani 2017) |
+    | sandwich | x + s·norm₂(f(norm₁(x))) (Gemma 2) |
+    | output | x + s·norm(f(x)) (OLMo 2) |
+
+    `residual.type` parallel (GPT-J): both branches read the same x, through one input norm, and are added together.
+    s is `residual.scaling`. Dropout (`training_hints.dropout`) falls on each branch before it is scaled.
+    """
+
+    def __init__(self, config, block: dict, layer_idx: int):
+        super().__init__()
+        self.block_name = block["name"]
+        d_model, norm = block["d_model"], block["norm"]
+        self.position = norm["position"]
+        self.parallel = block["residual"]["type"] == "parallel"
+        self.scaling = block["residual"]["scaling"]
+        self.dropout = nn.Dropout(config.training_hints.get("dropout", 0.0))
+        self.mixer = MIXERS[block["mixer"]["type"]](config, block, layer_idx)
+        self.ffn = build_ffn(config, block)
+        self.load_balance_coef, self.z_loss, self.top_k = _router_coefficients(config, block)
+
+        norm_before = self.position in ("pre", "sandwich")
+        norm_after = self.position != "pre"
+        has_ffn = self.ffn is not None
+        post = self.position == "post"
+        self.mixer_norm = build_norm(norm, d_model) if norm_before else None
+        self.mixer_post_norm = build_norm(norm, d_model) if norm_after else None
+        self.ffn_norm = build_norm(norm, d_model) if norm_before and has_ffn and not self.parallel else None
+        needs_ffn_post = norm_after and has_ffn and not (self.parallel and post)
+        self.ffn_post_norm = build_norm(norm, d_model) if needs_ffn_post else None
+
+    def forward(
+        self,
+        hidden_states: torch.Tensor,
+        attention_masks: dict | None = None,
+        position_embeddings: dict | None = None,
+        past_key_values=None,
+        **kwargs,
+    ) -> LayerOutput:
+        """`hidden_states` [B, T, M] → the same shape.
+
+        `attention_masks` and `position_embeddings` hold what each kind of layer needs, by the keys that the model gave
+        its layers (`mask_key`, `rope_key`).
+        """
+        context = {
+            "attention_mask": (attention_masks or {}).get(self.mask_key),
+            "position_embeddings": (position_embeddings or {}).get(self.rope_key),
+            "past_key_values": past_key_values,
+            **kwargs,
+        }
+        if self.parallel:
+            return self._parallel(hidden_states, context)
+        hidden_states, _ = self._branch(hidden_states, self.mixer, self.mixer_norm, self.mixer_post_norm, context)
+        if self.ffn is None:
+            return LayerOutput(hidden_states, None)
+        return LayerOutput(*self._branch(hidden_states, self.ffn, self.ffn_norm, self.ffn_post_norm, {}))
+
+    @property
+    def mask_key(self) -> str:
+        """Which of the model's masks this layer reads."""
+        return self.mixer.mask_kind.key
+
+    @property
+    def rope_key(self) -> str | None:
+        """Which of the model's rotary embeddings this layer reads."""
+        return getattr(self.mixer, "rope_key", None)
+
+    def _branch(self, x, module, norm_in, norm_out, context: dict) -> tuple[torch.Tensor, torch.Tensor | None]:
+        update, extra = _call(module, x if norm_in is None else norm_in(x), context)
+        update = self.dropout(update)
+        if self.position == "post":
+            return norm_out(x + self.scaling * update), extra
+        return x + self.scaling * (update if norm_out is None else norm_out(update)), extra
+
+    def _parallel(self, x: torch.Tensor, context: dict) -> LayerOutput:
+        normed = x if self.mixer_norm is None else self.mixer_norm(x)
+        mixed, _ = _call(self.mixer, normed, context)
+        mixed = self.dropout(mixed)
+        router_logits = None
+        if self.position in ("sandwich", "output"):
+            mixed = self.mixer_post_norm(mixed)
+        if self.ffn is not None:
+            fed, router_logits = _call(self.ffn, normed, {})
+            fed = self.dropout(fed)
+            mixed = mixed + (fed if self.ffn_post_norm is None else self.ffn_post_norm(fed))
+        summed = x + self.scaling * mixed
+        return LayerOutput(self.mixer_post_norm(summed) if self.position == "post" else summed, router_logits)
+
+
+def build_ffn(config, block: dict) -> nn.Module | None:
+    """The feed-forward that a resolved `ffn` mapping describes; None where the template has none."""
+    spec = block["ffn"]
+    match spec and spec["type"]:
+        case None:
+            return None
+        case "moe":
+            return MixtureOfExperts(config, block["d_model"], spec)
+        case "mlp":
+            return Mlp(block["d_model"], spec["d_ff"], spec["activation"], spec["bias"])
+        case "gated_mlp":
+            return GatedMlp(block["d_model"], spec["d_ff"], spec["activation"], spec["bias"])
+    raise ValueError(f"unknown ffn type {spec['type']!r}")
+
+
+def _call(module: nn.Module, x: torch.Tensor, context: dict) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """A mixer's or ffn's output and what it returns beside it: a mixture's router logits, else nothing kept."""
+    out = module(x, **context)
+    if isinstance(module, MixtureOfExperts):
+        return out
+    return (out[0], None) if isinstance(out, tuple) else (out, None)
+
+
+def _router_coefficients(config, block: dict) -> tuple[float, float, int]:
+    """The layer's load-balance and z-loss coefficients and its top_k; zeros without a router."""
+    ffn = block["ffn"]
+    if ffn is None or ffn["type"] != "moe":
+        return 0.0, 0.0, 0
+    moe = ffn["moe"]
+    written = moe["load_balance_coef"]
+    balance = config.training_hints.get("router_aux_loss_coef", 0.01) if written is None else written
+    return balance, moe["z_loss"] or 0.0, moe["top_k"]

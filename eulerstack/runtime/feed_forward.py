@@ -1,0 +1,52 @@
+"""Position-wise feed-forward networks: the two-matrix MLP and the gated MLP (Shazeer 2020, "GLU variants")."""
+
+from functools import partial
+
+import torch
+from torch import nn
+
+
+def relu_squared(x: torch.Tensor) -> torch.Tensor:
+    """max(x, 0)² (So 2021, Primer)."""
+    return nn.functional.relu(x).square()
+
+
+ACTIVATIONS = {
+    "gelu": nn.functional.gelu,
+    "gelu_tanh": partial(nn.functional.gelu, approximate="tanh"),
+    "relu": nn.functional.relu,
+    "relu2": relu_squared,
+    "silu": nn.functional.silu,
+    "swiglu": nn.functional.silu,
+    "geglu": nn.functional.gelu,
+}
+"""An activation's name → the function; in gated forms it is applied to the gate."""
+
+
+class Mlp(nn.Module):
+    """y = W_down · φ(W_up · x). Parameters: 2·d·f (+ f + d with bias)."""
+
+    def __init__(self, d_model: int, d_ff: int, activation: str, bias: bool):
+        super().__init__()
+        self.activation = ACTIVATIONS[activation]
+        self.up_proj = nn.Linear(d_model, d_ff, bias=bias)
+        self.down_proj = nn.Linear(d_ff, d_model, bias=bias)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """`x` [..., d] → the same shape."""
+        return self.down_proj(self.activation(self.up_proj(x)))
+
+
+class GatedMlp(nn.Module):
+    """y = W_down · (φ(W_gate · x) ⊙ W_up · x). Parameters: 3·d·f (+ 2f + d with bias)."""
+
+    def __init__(self, d_model: int, d_ff: int, activation: str, bias: bool):
+        super().__init__()
+        self.activation = ACTIVATIONS[activation]
+        self.gate_proj = nn.Linear(d_model, d_ff, bias=bias)
+        self.up_proj = nn.Linear(d_model, d_ff, bias=bias)
+        self.down_proj = nn.Linear(d_ff, d_model, bias=bias)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """`x` [..., d] → the same shape."""
+        return self.down_proj(self.activation(self.gate_proj(x)) * self.up_proj(x))

@@ -1,0 +1,307 @@
+"""An EulerStack model: embedding, a schedule of layers, a head, with HuggingFace's interfaces around them.
+
+Read `decoder_layer.py` next, then the mixers and feed-forwards it names. Experts run through transformers'
+`@use_experts_implementation` (in `mixture_of_experts.py`; transformers looks for that text in this file).
+
+Works with torch ≥ 2.13 and transformers 5.23. Shape suffixes: B batch, T tokens, M d_model, V vocabulary, E experts.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+from transformers.generation import GenerationMixin
+from transformers.modeling_outputs import MoeCausalLMOutputWithPast, MoeModelOutputWithPast
+from transformers.modeling_utils import slice_logits_to_keep
+from transformers.utils.generic import can_return_tuple, merge_with_config_defaults
+from transformers.utils.output_capturing import capture_outputs
+
+from .attention import Attention
+from .cache import EulerStackCache
+from .configuration_eulerstack import EulerStackConfig
+from .decoder_layer import EulerStackDecoderLayer
+from .initialization import apply_law, attach_laws
+from .masks import build_mask
+from .normalization import build_norm
+from .positions import RopeSettings, RotaryEmbedding
+from .router_losses import load_balancing_loss, router_z_loss
+
+
+class Occurrence(NamedTuple):
+    """One layer of the schedule as it runs: the module that holds its weights, and its place in the cache."""
+
+    module: int
+    cache_index: int
+
+
+class EulerStackPreTrainedModel(PreTrainedModel):
+    """Weights, loading and the capabilities that transformers asks about."""
+
+    config_class = EulerStackConfig
+    base_model_prefix = "model"
+    supports_gradient_checkpointing = True
+    _no_split_modules = ["EulerStackDecoderLayer"]
+    _skip_keys_device_placement = ["past_key_values"]
+    _supports_flash_attn = True
+    _supports_sdpa = True
+    _supports_flex_attn = True
+    _supports_attention_backend = True
+    _can_record_outputs = {"hidden_states": EulerStackDecoderLayer, "attentions": Attention}
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        laws = getattr(module, "initialization_laws", None)
+        if laws is None:
+            super()._init_weights(module)
+            return
+        for leaf, law in laws.items():
+            apply_law(getattr(module, leaf), law)
+
+
+class EulerStackModel(EulerStackPreTrainedModel):
+    """Token embedding, the schedule of layers, the final norm."""
+
+    def __init__(self, config: EulerStackConfig):
+        super().__init__(config)
+        positional, d_model = config.embedding["positional"], config.hidden_size
+        self.embed_tokens = nn.Embedding(config.vocab_size, d_model)
+        learned = positional == "learned"
+        self.embed_positions = nn.Embedding(config.max_position_embeddings, d_model) if learned else None
+        self.dropout = nn.Dropout(config.training_hints.get("dropout", 0.0))
+        self.occurrences = [Occurrence(entry["module"], index) for index, entry in enumerate(config.schedule)]
+        first_use = {entry["module"]: (index, entry["block"]) for index, entry in reversed([*enumerate(config.schedule)])}
+        self.layers = nn.ModuleList(
+            EulerStackDecoderLayer(config, config.blocks[block], index)
+            for _, (index, block) in sorted(first_use.items())
+        )
+        final_norm = config.head["final_norm"]
+        self.norm = build_norm(final_norm, d_model) if final_norm else None
+        self.rotary = nn.ModuleDict()
+        self._share_rotary_embeddings(first_use)
+        self.mask_layers = {self.layers[o.module].mixer.mask_kind: o.cache_index for o in reversed(self.occurrences)}
+        self._attach_laws(first_use)
+        self.gradient_checkpointing = False
+        self.post_init()
+
+    def _share_rotary_embeddings(self, first_use: dict[int, tuple[int, int]]) -> None:
+        """Give every rotating layer the key of the rotary embedding with its base and head width."""
+        known: dict[tuple, str] = {}
+        for module, (_, block) in sorted(first_use.items()):
+            spec = self.config.blocks[block]["mixer"]["attention"]
+            if not spec["rope"]:
+                continue
+            identity = (spec["rope_theta"], spec["head_dim"])
+            if identity not in known:
+                known[identity] = f"rope_{len(known)}"
+                parameters = {**self.config.rope_parameters, "rope_theta": spec["rope_theta"]}
+                settings = RopeSettings(parameters, spec["head_dim"], self.config.max_position_embeddings)
+                self.rotary[known[identity]] = RotaryEmbedding(settings)
+            self.layers[module].mixer.rope_key = known[identity]
+
+    def _attach_laws(self, first_use: dict[int, tuple[int, int]]) -> None:
+        prefix = "model."
+        attach_laws(self, {n.removeprefix(prefix): w for n, w in self.config.init.items() if n.startswith(prefix)})
+        for module, (_, block) in first_use.items():
+            attach_laws(self.layers[module], self.config.blocks[block]["init"])
+
+    def build_cache(self) -> EulerStackCache:
+        """An empty decoding state: one cache layer per layer of the schedule, of the kind its mixer keeps."""
+        return EulerStackCache(self.layers[occurrence.module].mixer for occurrence in self.occurrences)
+
+    @merge_with_config_defaults
+    @capture_outputs
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.LongTensor | None = None,
+        past_key_values=None,
+        inputs_embeds: torch.FloatTensor | None = None,
+        use_cache: bool | None = None,
+        **kwargs,
+    ) -> MoeModelOutputWithPast:
+        """Hidden states [B, T, M] of `input_ids` [B, T] or `inputs_embeds` [B, T, M].
+
+        `attention_mask` [B, S] is 0 for padding (S counts cached tokens too) or a ready 4-D mask; `position_ids`
+        [B, T] default to the count of real tokens before each, and jump back to 0 where a packed sequence starts.
+        """
+        if (input_ids is None) == (inputs_embeds is None):
+            raise ValueError("You must specify exactly one of input_ids or inputs_embeds")
+        if inputs_embeds is None:
+            inputs_embeds = self.embed_tokens(input_ids)
+        if use_cache and past_key_values is None:
+            past_key_values = self.build_cache()
+        if position_ids is None:
+            position_ids = self._positions(inputs_embeds, attention_mask, past_key_values)
+
+        hidden_states = self._embed(inputs_embeds, position_ids)
+        masks = {
+            kind.key: build_mask(
+                kind, self.config, inputs_embeds, attention_mask, past_key_values, position_ids, cache_index
+            )
+            for kind, cache_index in self.mask_layers.items()
+        }
+        position_embeddings = {key: rotary(hidden_states, position_ids) for key, rotary in self.rotary.items()}
+
+        router_logits = []
+        for occurrence in self.occurrences:
+            hidden_states, logits = self.layers[occurrence.module](
+                hidden_states,
+                attention_masks=masks,
+                position_embeddings=position_embeddings,
+                position_ids=position_ids,
+                past_key_values=past_key_values,
+                cache_index=occurrence.cache_index,
+                **kwargs,
+            )
+            if logits is not None:
+                router_logits.append(logits)
+        if self.norm is not None:
+            hidden_states = self.norm(hidden_states)
+        return MoeModelOutputWithPast(
+            last_hidden_state=hidden_states,
+            past_key_values=past_key_values,
+            router_logits=tuple(router_logits) or None,
+        )
+
+    def _positions(self, inputs_embeds, attention_mask, past_key_values) -> torch.LongTensor:
+        n_tokens = inputs_embeds.shape[1]
+        if attention_mask is not None and attention_mask.dim() == 2:
+            return (attention_mask.long().cumsum(-1) - 1).clamp(min=0)[:, -n_tokens:]
+        seen = past_key_values.get_seq_length() if past_key_values is not None else 0
+        return (torch.arange(n_tokens, device=inputs_embeds.device) + seen).unsqueeze(0)
+
+    def _embed(self, inputs_embeds: torch.Tensor, position_ids: torch.Tensor) -> torch.Tensor:
+        scale = self.config.embedding["scale"]
+        hidden_states = inputs_embeds
+        if scale != 1.0:
+            hidden_states = hidden_states * torch.tensor(scale, dtype=hidden_states.dtype, device=hidden_states.device)
+        if self.embed_positions is not None:
+            hidden_states = hidden_states + self.embed_positions(position_ids.to(hidden_states.device))
+        return self.dropout(hidden_states)
+
+
+class EulerStackForCausalLM(EulerStackPreTrainedModel, GenerationMixin):
+    """The model with its readout: logits = W_head · h, optionally soft-capped."""
+
+    _tied_weights_keys = {"lm_head.weight": "model.embed_tokens.weight"}
+
+    def __init__(self, config: EulerStackConfig):
+        super().__init__(config)
+        self.model = EulerStackModel(config)
+        self.vocab_size = config.vocab_size
+        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        attach_laws(self, {n: law for n, law in config.init.items() if not n.startswith("model.")})
+        self.post_init()
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.LongTensor | None = None,
+        past_key_values=None,
+        inputs_embeds: torch.FloatTensor | None = None,
+        labels: torch.LongTensor | None = None,
+        use_cache: bool | None = None,
+        logits_to_keep: int | torch.Tensor = 0,
+        output_router_logits: bool | None = None,
+        **kwargs,
+    ) -> MoeCausalLMOutputWithPast:
+        """Next-token logits [B, T, V], and with `labels` [B, T] (−100 is ignored) the mean cross-entropy in nats.
+
+        In training the routers' auxiliary losses are added to the loss; in evaluation the loss is the cross-entropy
+        alone. `aux_loss` is the load-balancing loss by itself, uniform routing giving top_k.
+        """
+        outputs = self.model(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            past_key_values=past_key_values,
+            inputs_embeds=inputs_embeds,
+            use_cache=use_cache,
+            **kwargs,
+        )
+        logits = self.lm_head(slice_logits_to_keep(outputs.last_hidden_state, logits_to_keep))
+        softcap = self.config.head["logit_softcap"]
+        if softcap is not None:
+            logits = softcap * torch.tanh(logits / softcap)
+
+        loss = aux_loss = None
+        if labels is not None:
+            loss = self.loss_function(logits, labels, self.vocab_size, **kwargs)
+        if outputs.router_logits is not None and (output_router_logits or labels is not None):
+            aux_loss, weighted = self._router_losses(outputs.router_logits, attention_mask)
+            if labels is not None and self.training:
+                loss = loss + weighted.to(loss) * _share_of_batch(labels, **kwargs)
+        return MoeCausalLMOutputWithPast(
+            loss=loss,
+            aux_loss=aux_loss,
+            logits=logits,
+            past_key_values=outputs.past_key_values,
+            hidden_states=outputs.hidden_states,
+            attentions=outputs.attentions,
+            router_logits=_flatten(outputs.router_logits) if output_router_logits else None,
+        )
+
+    def _router_losses(self, router_logits, attention_mask) -> tuple[torch.Tensor, torch.Tensor]:
+        """The load-balancing loss, and the sum of all router losses times their coefficients.
+
+        Layers with equal experts, top_k and coefficients are pooled; groups count by their number of layers.
+        """
+        token_mask = None
+        if attention_mask is not None and attention_mask.dim() == 2:
+            token_mask = attention_mask[:, -router_logits[0].shape[1] :]
+        groups: dict[tuple, list[torch.Tensor]] = {}
+        routed = [layer for o in self.model.occurrences if (layer := self.model.layers[o.module]).top_k]
+        for layer, logits in zip(routed, router_logits, strict=True):
+            identity = (logits.shape[-1], layer.top_k, layer.load_balance_coef, layer.z_loss)
+            groups.setdefault(identity, []).append(logits)
+        balance = weighted = router_logits[0].new_zeros((), dtype=torch.float32)
+        for (_, top_k, balance_coef, z_coef), logits in groups.items():
+            share = len(logits) / len(router_logits)
+            loss = load_balancing_loss(logits, top_k, token_mask)
+            balance = balance + share * loss
+            weighted = weighted + share * balance_coef * loss
+            if z_coef:
+                weighted = weighted + share * z_coef * router_z_loss(logits, token_mask)
+        return balance, weighted
+
+    def _prepare_cache_for_generation(
+        self, generation_config, model_kwargs, generation_mode, batch_size, max_cache_length
+    ):
+        """As transformers does, but with this model's own cache where it would build its default one."""
+        own = (
+            model_kwargs.get("past_key_values") is None
+            and generation_config.use_cache is not False
+            and generation_config.cache_implementation in (None, "dynamic")
+        )
+        if own:
+            model_kwargs["past_key_values"] = cache = self.model.build_cache()
+            if generation_config.is_assistant:
+                cache.activate_past_recording()
+            return
+        super()._prepare_cache_for_generation(
+            generation_config, model_kwargs, generation_mode, batch_size, max_cache_length
+        )
+
+
+def _share_of_batch(labels, num_items_in_batch=None, shift_labels=None, **kwargs):
+    """How much of an optimizer step's tokens this micro-batch holds: 1 unless the trainer says how many there are.
+
+    transformers' Trainer sums micro-batches' losses and divides by `num_items_in_batch`; a mean-type loss must be
+    weighted likewise, or gradient accumulation would count it once per micro-batch.
+    """
+    if num_items_in_batch is None:
+        return 1.0
+    targets = labels[..., 1:] if shift_labels is None else shift_labels
+    return (targets != -100).sum() / num_items_in_batch
+
+
+def _flatten(router_logits: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    """Per layer [B·T, E], the form in which transformers' models return router logits."""
+    return tuple(logits.flatten(0, 1) for logits in router_logits)
+
+
+__all__ = ["EulerStackForCausalLM", "EulerStackModel", "EulerStackPreTrainedModel"]

@@ -1,0 +1,50 @@
+"""Normalisation layers: RMSNorm (Zhang & Sennrich 2019) and LayerNorm (Ba 2016)."""
+
+import torch
+from torch import nn
+
+
+class RMSNorm(nn.Module):
+    """y = x / √(mean(x²) + eps) · w, over the last dimension, in fp32 at least.
+
+    With `unit_offset` the weight is stored as w − 1 (Gemma): y = x̂ · (1 + weight), multiplied before the cast back.
+    Parameters: d.
+    """
+
+    def __init__(self, d: int, eps: float, unit_offset: bool = False):
+        super().__init__()
+        self.eps = eps
+        self.unit_offset = unit_offset
+        self.weight = nn.Parameter(torch.empty(d))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """`x` [..., d] → the same shape and dtype."""
+        wide = x.to(torch.promote_types(x.dtype, torch.float32))
+        normed = wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + self.eps)
+        if self.unit_offset:
+            return (normed * (1.0 + self.weight.to(wide.dtype))).to(x.dtype)
+        return self.weight * normed.to(x.dtype)
+
+    def extra_repr(self) -> str:
+        return f"{tuple(self.weight.shape)}, eps={self.eps}"
+
+
+class LayerNorm(nn.LayerNorm):
+    """y = (x − mean) / √(var + eps) · w + b. Parameters: 2·d."""
+
+    def __init__(self, d: int, eps: float, unit_offset: bool = False):
+        super().__init__(d, eps=eps)
+        self.unit_offset = unit_offset
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """`x` [..., d] → the same shape and dtype."""
+        weight = 1.0 + self.weight if self.unit_offset else self.weight
+        return nn.functional.layer_norm(x, self.normalized_shape, weight, self.bias, self.eps)
+
+
+NORMS = {"rmsnorm": RMSNorm, "layernorm": LayerNorm}
+
+
+def build_norm(norm: dict, d: int) -> nn.Module:
+    """The norm that a resolved `norm` mapping (type, eps, unit_offset) describes, for width `d`."""
+    return NORMS[norm["type"]](d, norm["eps"], norm["unit_offset"])

@@ -1,0 +1,78 @@
+"""Positions: rotary embeddings (Su 2021) with transformers' own scalings, and ALiBi (Press 2022).
+
+Shape suffixes: B batch, H heads, T queries, S keys, D head_dim.
+"""
+
+import math
+
+import torch
+from torch import nn
+from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS, dynamic_rope_update
+
+
+class RopeSettings:
+    """What transformers' rope functions read of a config, for one group of layers."""
+
+    def __init__(self, rope_parameters: dict, head_dim: int, max_position_embeddings: int):
+        self.rope_parameters = rope_parameters
+        self.head_dim = head_dim
+        self.hidden_size = head_dim
+        self.num_attention_heads = 1
+        self.max_position_embeddings = max_position_embeddings
+
+    def standardize_rope_params(self) -> None:
+        """The parameters are already in the standard form."""
+
+
+class RotaryEmbedding(nn.Module):
+    """cos and sin of position · θ^(−2i/D) for one set of rope parameters, angles in fp32.
+
+    `rope_parameters`: `rope_type` (default, linear, dynamic, yarn, llama3, longrope), `rope_theta` and that type's own
+    keys, as `transformers.modeling_rope_utils` names them. The attribute names are those that
+    `PreTrainedModel._init_weights` knows, so the non-persistent buffers are right after every way of loading.
+
+    `dynamic` rescales with the longest position seen, so a step at a time and all at once differ by design beyond
+    `max_position_embeddings`.
+    """
+
+    def __init__(self, config: RopeSettings):
+        super().__init__()
+        self.config = config
+        self.rope_type = config.rope_parameters["rope_type"]
+        self.max_seq_len_cached = config.max_position_embeddings
+        self.original_max_seq_len = config.max_position_embeddings
+        function = ROPE_INIT_FUNCTIONS.get(self.rope_type, self.compute_default_rope_parameters)
+        inv_freq, self.attention_scaling = function(config)
+        self.inv_freq = nn.Buffer(inv_freq, persistent=False)
+        self.original_inv_freq = nn.Buffer(inv_freq.clone(), persistent=False)
+
+    @staticmethod
+    def compute_default_rope_parameters(config: RopeSettings, *args, **kwargs) -> tuple[torch.Tensor, float]:
+        """The unscaled frequencies, `[D/2]`, and the factor 1 on cos and sin."""
+        exponent = torch.arange(0, config.head_dim, 2, dtype=torch.float) / config.head_dim
+        return 1.0 / config.rope_parameters["rope_theta"] ** exponent, 1.0
+
+    @torch.no_grad()
+    @dynamic_rope_update
+    def forward(self, x: torch.Tensor, position_ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """cos and sin `[B, T, D]` in the dtype of `x`, for `position_ids` `[B, T]`."""
+        angles = position_ids[..., None].float() * self.inv_freq.to(x.device, torch.float)
+        angles = torch.cat((angles, angles), dim=-1)
+        return (
+            (angles.cos() * self.attention_scaling).to(x.dtype),
+            (angles.sin() * self.attention_scaling).to(x.dtype),
+        )
+
+
+def rotate(x_BHTD: torch.Tensor, cos_BTD: torch.Tensor, sin_BTD: torch.Tensor) -> torch.Tensor:
+    """Rotate the two halves of each head by its position's angles."""
+    first, second = x_BHTD.chunk(2, dim=-1)
+    half = torch.cat((-second, first), dim=-1)
+    return x_BHTD * cos_BTD.unsqueeze(1) + half * sin_BTD.unsqueeze(1)
+
+
+def alibi_slopes(n_heads: int) -> list[float]:
+    """ALiBi's slope per head: 2^(−8i/n) for a power of two; else the nearest lower one's, then every other of twice it."""
+    power = 2 ** math.floor(math.log2(n_heads))
+    slopes = [2 ** (-8 * (i + 1) / power) for i in range(power)]
+    return slopes + [2 ** (-4 * (2 * i + 1) / power) for i in range(n_heads - power)]
