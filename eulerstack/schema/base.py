@@ -1,13 +1,13 @@
 """What every schema file builds on: closed keys, resolved nodes, parameters and their initialisation.
 
 Each primitive has one file here with two classes. `XKeys` is what an author may write: a closed, strict pydantic model
-whose fields carry type, range and default. `X` is the same thing resolved: a frozen dataclass with the same field names,
-every default filled, and no defaults of its own. `X` says what it costs without being built; the runtime reads its
-dict form from config.json; printing it gives canonical YAML.
+whose fields carry type, range and default. `X` is the same thing resolved: a frozen dataclass with the same field
+names, every default filled, and no defaults of its own. `X` says what it costs without being built; the runtime reads
+its dict form from config.json; printing it gives canonical YAML.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from math import prod
 from typing import Annotated, Any, ClassVar, Literal, Protocol
 
@@ -58,7 +58,8 @@ class Init:
     """How a parameter starts, before the model-wide policy (`training_hints.init`, μP) turns it into a law.
 
     `kind`: hidden (a matrix inside a block), residual (a matrix that writes to the residual stream), embedding,
-    readout, router, zeros, ones, constant (`value`), or the name of a primitive's own law with its `arguments`.
+    readout, router (`value`: its own σ, or 0), zeros, ones, constant (`value`), or the name of a primitive's own law
+    with its `arguments`.
     `fan_in` counts the inputs of one output unit.
     """
 
@@ -78,7 +79,8 @@ class Parameter:
     """One tensor of the built model: its name below its block, its shape, its start.
 
     `active` is how many of its elements one token uses (None: all of them; an embedding table is looked up, so its
-    kind tells). `fp32` marks state constants that keep fp32 under every dtype.
+    kind tells). `fp32` marks state constants that keep fp32 under every dtype; `buffer` those that no gradient trains,
+    which `model.num_parameters()` does not count.
     """
 
     name: str
@@ -86,6 +88,7 @@ class Parameter:
     init: Init
     active: int | None = None
     fp32: bool = False
+    buffer: bool = False
 
     @property
     def count(self) -> int:
@@ -99,7 +102,7 @@ class Parameter:
 
     def below(self, prefix: str) -> "Parameter":
         """The same tensor, its name below `prefix`."""
-        return Parameter(f"{prefix}.{self.name}", self.shape, self.init, self.active, self.fp32)
+        return replace(self, name=f"{prefix}.{self.name}")
 
 
 def linear(
@@ -131,5 +134,10 @@ def as_plain(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return [as_plain(item) for item in value]
     if isinstance(value, dict):
-        return {key: as_plain(item) for key, item in value.items()}
+        return {key: tagged(item) if hasattr(item, "key") else as_plain(item) for key, item in value.items()}
     return value
+
+
+def tagged(value: Resolved) -> dict[str, Any]:
+    """A resolved mixer as it stands in a template: `{type: ttt_layer, ttt: {...}}`."""
+    return {"type": value.type, value.key: as_plain(value)}

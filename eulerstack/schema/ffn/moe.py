@@ -1,0 +1,222 @@
+"""Mixture of experts: Shazeer 2017, Switch (Fedus 2021), Mixtral 2024, DeepSeek-V3 2024, DeepSeek-V4.
+
+Experts are gated where the activation is swiglu or geglu, and two-matrix MLPs otherwise.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from eulerstack.schema.base import (
+    ZEROS,
+    Count,
+    Init,
+    Keys,
+    NonNegative,
+    Parameter,
+    Positive,
+    Size,
+    linear,
+)
+from eulerstack.schema.ffn.dense import GATES, Activation
+from eulerstack.schema.report import Report
+
+PUBLISHED_GROUPS = 8
+"""DeepSeek-V3's number of expert groups, where a group limit is written without `n_groups`."""
+
+
+class BiasCorrectionKeys(Keys):
+    """`moe.bias_correction`: balance by a bias on the choice instead of a loss."""
+
+    enabled: bool = False
+    update_rate: NonNegative = 1e-3
+    target_imbalance: NonNegative = 0.0
+
+
+class RoutingKeys(Keys):
+    """`moe.routing`: what chooses the experts."""
+
+    type: Literal["learned", "hash"] = "learned"
+    hash_salt: Count | None = None
+
+
+class BalanceKeys(Keys):
+    """`moe.balance`: DeepSeek's per-sequence loss and group-limited choice."""
+
+    sequence_aux_coef: NonNegative = 0.0
+    group_limit: Size | None = None
+
+
+class MoeKeys(Keys):
+    """`ffn.moe` as an author writes it."""
+
+    experts: Size
+    top_k: Size
+    router: Literal["softmax", "sigmoid"] | None = None
+    affinity: Literal["softmax", "sigmoid", "sqrt_softplus"] | None = None
+    z_loss: NonNegative = 0.0
+    load_balance_coef: NonNegative | None = None
+    capacity_factor: Positive = 1.0
+    capacity_drop_policy: Literal["overflow", "drop", "pad"] = "overflow"
+    router_init_std: Positive | None = None
+    router_jitter: NonNegative = 0.0
+    bias_correction: BiasCorrectionKeys = BiasCorrectionKeys()
+    shared_experts: Count = 0
+    routing: RoutingKeys = RoutingKeys()
+    balance: BalanceKeys = BalanceKeys()
+    d_expert: Size | None = None
+    d_shared: Size | None = None
+    n_groups: Size | None = None
+    routed_scale: Positive = 1.0
+    norm_top_k: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BiasCorrection:
+    """b += update_rate · sign(mean load − load), where the load is off by more than `target_imbalance` of the mean."""
+
+    enabled: bool
+    update_rate: float
+    target_imbalance: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Routing:
+    """A learned choice, or one fixed by a hash of the token's id."""
+
+    type: Literal["learned", "hash"]
+    hash_salt: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Balance:
+    """`group_limit`: how many groups of experts a token may choose from (None: all)."""
+
+    sequence_aux_coef: float
+    group_limit: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moe:
+    """Experts with every number filled in; the router's score function is spelled `affinity`.
+
+    `load_balance_coef` None: training_hints.router_aux_loss_coef; `router_init_std` None: training_hints.init.
+    """
+
+    type: ClassVar[str] = "moe"
+    key: ClassVar[str] = "moe"
+
+    activation: Activation
+    bias: bool
+    experts: int
+    top_k: int
+    affinity: Literal["softmax", "sigmoid", "sqrt_softplus"]
+    z_loss: float
+    load_balance_coef: float | None
+    capacity_factor: float
+    capacity_drop_policy: Literal["overflow", "drop", "pad"]
+    router_init_std: float | None
+    router_jitter: float
+    bias_correction: BiasCorrection
+    shared_experts: int
+    routing: Routing
+    balance: Balance
+    d_expert: int
+    d_shared: int
+    n_groups: int
+    routed_scale: float
+    norm_top_k: bool
+
+    @classmethod
+    def resolve(cls, keys: MoeKeys, activation: Activation, bias: bool, d_ff: int) -> "Moe":
+        """`d_ff` is the width that experts take where they name none."""
+        d_expert = keys.d_expert or d_ff
+        return cls(
+            activation=activation,
+            bias=bias,
+            experts=keys.experts,
+            top_k=keys.top_k,
+            affinity=keys.affinity or keys.router or "softmax",
+            z_loss=float(keys.z_loss),
+            load_balance_coef=keys.load_balance_coef,
+            capacity_factor=float(keys.capacity_factor),
+            capacity_drop_policy=keys.capacity_drop_policy,
+            router_init_std=keys.router_init_std,
+            router_jitter=float(keys.router_jitter),
+            bias_correction=BiasCorrection(**dict(keys.bias_correction)),
+            shared_experts=keys.shared_experts,
+            routing=Routing(**dict(keys.routing)),
+            balance=Balance(**dict(keys.balance)),
+            d_expert=d_expert,
+            d_shared=keys.d_shared or d_expert,
+            n_groups=groups(keys),
+            routed_scale=float(keys.routed_scale),
+            # One expert's renormalised weight is always 1 and would give its router no gradient.
+            norm_top_k=keys.top_k > 1 if keys.norm_top_k is None else keys.norm_top_k,
+        )
+
+    @property
+    def gated(self) -> bool:
+        """Whether experts have a gate."""
+        return self.activation in GATES
+
+    def parameters(self, d_model: int) -> Iterator[Parameter]:
+        """E·(2 or 3)·d·f for the experts, d·E for the router, one dense layer for all shared experts together."""
+        router = Init("router", d_model, self.experts, self.router_init_std or 0.0)
+        yield Parameter("router.weight", (self.experts, d_model), router)
+        if self.bias_correction.enabled:
+            yield Parameter("router.e_score_correction_bias", (self.experts,), ZEROS, fp32=True, buffer=True)
+        up, width = ("gate_up_proj", 2 * self.d_expert) if self.gated else ("up_proj", self.d_expert)
+        yield from self._stacked(up, d_model, width, "hidden")
+        yield from self._stacked("down_proj", self.d_expert, d_model, "residual")
+        if self.shared_experts:
+            shared = self.shared_experts * self.d_shared
+            for name in ("gate_proj", "up_proj") if self.gated else ("up_proj",):
+                yield from linear(f"shared.{name}", d_model, shared, bias=self.bias)
+            yield from linear("shared.down_proj", shared, d_model, bias=self.bias, kind="residual")
+
+    def _stacked(self, name: str, d_in: int, d_out: int, kind: str) -> Iterator[Parameter]:
+        active = self.top_k * d_in * d_out
+        yield Parameter(f"experts.{name}", (self.experts, d_out, d_in), Init(kind, d_in, d_out), active)
+        if self.bias:
+            yield Parameter(f"experts.{name}_bias", (self.experts, d_out), ZEROS, self.top_k * d_out)
+
+
+def groups(keys: MoeKeys) -> int:
+    """The number of expert groups: written, else DeepSeek-V3's where a limit is written, else one."""
+    return keys.n_groups or (PUBLISHED_GROUPS if keys.balance.group_limit else 1)
+
+
+def check(keys: MoeKeys, report: Report) -> None:
+    """What one mixture's keys must say of each other; paths below `ffn.moe`."""
+    if keys.top_k > keys.experts:
+        report("top-k-above-experts", ("top_k",), top_k=keys.top_k, experts=keys.experts)
+    if keys.affinity and keys.router and keys.affinity != keys.router:
+        report("router-against-affinity", ("router",), router=keys.router, affinity=keys.affinity)
+    if keys.d_shared and not keys.shared_experts:
+        report("d-shared-unused", ("d_shared",))
+    _check_routing(keys, report)
+    _check_groups(keys, report)
+
+
+def _check_routing(keys: MoeKeys, report: Report) -> None:
+    if keys.routing.type == "hash" and keys.routing.hash_salt is None:
+        report("hash-salt-missing", ("routing", "type"))
+    if keys.routing.type == "learned" and keys.routing.hash_salt is not None:
+        report("hash-salt-unused", ("routing", "hash_salt"))
+    if keys.routing.type == "hash" and keys.bias_correction.enabled:
+        report("hash-with-bias-correction", ("bias_correction", "enabled"))
+
+
+def _check_groups(keys: MoeKeys, report: Report) -> None:
+    n_groups, limit = groups(keys), keys.balance.group_limit
+    place = ("n_groups",) if keys.n_groups else ("balance", "group_limit")
+    if keys.experts % n_groups:
+        report("experts-not-grouped", place, experts=keys.experts, n_groups=n_groups)
+    elif limit and limit > n_groups:
+        report("group-limit-above-groups", ("balance", "group_limit"), group_limit=limit, n_groups=n_groups)
+    elif limit and keys.top_k > limit * (keys.experts // n_groups):
+        reachable = limit * (keys.experts // n_groups)
+        report("top-k-above-groups", ("top_k",), top_k=keys.top_k, reachable=reachable)
+    if n_groups > 1 and not limit:
+        report("groups-without-limit", ("n_groups",), n_groups=n_groups)

@@ -1,0 +1,350 @@
+"""Softmax attention: MHA, GQA, MQA, sliding and dilated windows, sinks, latent (MLA) and compressed forms.
+
+Vaswani 2017; grouped heads: Ainslie 2023; windows: Beltagy 2020; QK norm: Henry 2020; MLA: DeepSeek-V2 2024;
+sinks in the denominator: gpt-oss 2025; compression: DeepSeek-V4, NSA (Yuan 2025).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from eulerstack.schema.base import ONES, ZEROS, Count, Dims, Keys, Parameter, Positive, Probability, Size, linear
+from eulerstack.schema.report import Report
+
+COMPRESSED_WINDOW = 128
+"""The sliding branch beside compression, where none is written: a query must see its own unfinished block."""
+
+DISTANT_STRIDE = 4
+"""window_mode nsa: beyond the window every (window · dilation)-th key is seen; this is the published dilation."""
+
+
+class MlaKeys(Keys):
+    """`attention.mla`: keys and values expanded from one cached latent."""
+
+    kv_rank: Size
+    q_rank: Size | None = None
+    rope_dim: Count | None = None
+    nope_dim: Size | None = None
+    v_dim: Size | None = None
+
+
+class IndexerKeys(Keys):
+    """`attention.compression.indexer`: the small scorer that picks blocks."""
+
+    arch: Literal["relu_mha", "dot_product", "learned_block_sel"]
+    n_heads: Size
+    d_per_head: Size
+    dtype: Literal["fp4", "fp8", "bf16", "fp32"] = "bf16"
+    learnable: bool = True
+
+
+class CompressionKeys(Keys):
+    """`attention.compression`: distant keys and values in blocks."""
+
+    type: Literal["csa", "hca", "nsa_learned"]
+    m_block: Size
+    pool: Literal["softmax_gated", "mean", "max", "learned_pool"] = "softmax_gated"
+    indexer: IndexerKeys | None = None
+    top_k_blocks: Size | None = None
+
+
+class SinksKeys(Keys):
+    """`attention.attention_sinks`: logits that stand in the softmax's denominator only."""
+
+    n_per_head: Count = 1
+    learnable: bool = True
+
+
+class AttentionKeys(Keys):
+    """`mixer.attention` as an author writes it."""
+
+    qkv_bias: bool = False
+    attn_drop: Probability | None = None
+    window: Size | None = None
+    window_mode: Literal["standard", "sliding", "dilated", "nsa"] | None = None
+    window_dilation: Size | None = None
+    latent_dim: Size | None = None
+    mla: MlaKeys | None = None
+    compression: CompressionKeys | None = None
+    attention_sinks: SinksKeys | None = None
+    n_heads: Size | None = None
+    n_kv_heads: Size | None = None
+    head_dim: Size | None = None
+    out_bias: bool = False
+    qk_norm: Literal["head", "full"] | None = None
+    logit_softcap: Positive | None = None
+    scale: Positive | None = None
+    rope: bool | None = None
+    rope_theta: Positive | None = None
+    gate: bool = False
+    v_from_k: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mla:
+    """Multi-head latent attention. `q_rank` None: queries are projected directly (DeepSeek-V2-Lite)."""
+
+    kv_rank: int
+    q_rank: int | None
+    rope_dim: int
+    nope_dim: int
+    v_dim: int
+
+    @classmethod
+    def resolve(cls, keys: MlaKeys, head_dim: int, rope: bool) -> "Mla":
+        """Per-head widths derive as in DeepSeek-V2 §2.1: rotated part half of the unrotated one, kept even."""
+        nope = keys.nope_dim or head_dim
+        rope_dim = keys.rope_dim if keys.rope_dim is not None else _even(nope // 2)
+        return cls(
+            kv_rank=keys.kv_rank,
+            q_rank=keys.q_rank,
+            rope_dim=rope_dim if rope else 0,
+            nope_dim=nope,
+            v_dim=keys.v_dim or head_dim,
+        )
+
+    def parameters(self, d_model: int, n_heads: int, bias: bool, out_bias: bool) -> Iterator[Parameter]:
+        """HF's names of deepseek_v3; `bias` on the projections that read the stream."""
+        width = n_heads * (self.nope_dim + self.rope_dim)
+        if self.q_rank is None:
+            yield from linear("q_proj", d_model, width, bias=bias)
+        else:
+            yield from linear("q_a_proj", d_model, self.q_rank, bias=bias)
+            yield Parameter("q_a_layernorm.weight", (self.q_rank,), ONES)
+            yield from linear("q_b_proj", self.q_rank, width)
+        yield from linear("kv_a_proj_with_mqa", d_model, self.kv_rank + self.rope_dim, bias=bias)
+        yield Parameter("kv_a_layernorm.weight", (self.kv_rank,), ONES)
+        yield from linear("kv_b_proj", self.kv_rank, n_heads * (self.nope_dim + self.v_dim))
+        yield from linear("o_proj", n_heads * self.v_dim, d_model, bias=out_bias, kind="residual")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Indexer:
+    """The scorer that picks blocks. `learnable` False: its choice gets no gradient."""
+
+    arch: Literal["relu_mha", "dot_product", "learned_block_sel"]
+    n_heads: int
+    d_per_head: int
+    dtype: Literal["fp4", "fp8", "bf16", "fp32"]
+    learnable: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compression:
+    """Blocks of `m_block` tokens pooled into one entry each; csa and nsa_learned attend to chosen ones."""
+
+    type: Literal["csa", "hca", "nsa_learned"]
+    m_block: int
+    pool: Literal["softmax_gated", "mean", "max", "learned_pool"]
+    indexer: Indexer | None
+    top_k_blocks: int | None
+
+    @classmethod
+    def resolve(cls, keys: CompressionKeys) -> "Compression":
+        """Nothing here derives from the model."""
+        return cls(
+            type=keys.type,
+            m_block=keys.m_block,
+            pool=keys.pool,
+            indexer=Indexer(**dict(keys.indexer)) if keys.indexer else None,
+            top_k_blocks=keys.top_k_blocks,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sinks:
+    """`n_per_head` extra logits in each head's denominator: learned, or fixed at 0."""
+
+    n_per_head: int
+    learnable: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attention:
+    """Attention with every number filled in. `latent_dim` is spelled as `mla`.
+
+    `window` counts the query itself; `window_dilation` and `rope_theta` are None where nothing reads them.
+    """
+
+    type: ClassVar[str] = "attention"
+    key: ClassVar[str] = "attention"
+
+    n_heads: int
+    n_kv_heads: int
+    head_dim: int
+    qkv_bias: bool
+    out_bias: bool
+    attn_drop: float
+    window: int | None
+    window_mode: Literal["standard", "sliding", "dilated", "nsa"]
+    window_dilation: int | None
+    qk_norm: Literal["head", "full"] | None
+    logit_softcap: float | None
+    scale: float
+    rope: bool
+    rope_theta: float | None
+    gate: bool
+    v_from_k: bool
+    attention_sinks: Sinks | None
+    mla: Mla | None
+    compression: Compression | None
+
+    @classmethod
+    def resolve(cls, keys: AttentionKeys, dims: Dims) -> "Attention":
+        """Fill from the model: heads, width of a head, RoPE's base, dropout."""
+        n_heads, n_kv_heads, head_dim = heads(keys, dims)
+        rope = rotates(keys, dims)
+        written = latent(keys)
+        mla = Mla.resolve(written, head_dim, rope) if written else None
+        window, mode, dilation = _window(keys)
+        sinks = keys.attention_sinks
+        return cls(
+            n_heads=n_heads,
+            n_kv_heads=n_heads if mla else n_kv_heads,
+            head_dim=head_dim,
+            qkv_bias=keys.qkv_bias,
+            out_bias=keys.out_bias,
+            attn_drop=dims.attn_dropout if keys.attn_drop is None else float(keys.attn_drop),
+            window=window,
+            window_mode=mode,
+            window_dilation=dilation,
+            qk_norm=keys.qk_norm,
+            logit_softcap=keys.logit_softcap,
+            scale=keys.scale or (mla.nope_dim + mla.rope_dim if mla else head_dim) ** -0.5,
+            rope=rope,
+            rope_theta=(keys.rope_theta or dims.rope_theta) if rope else None,
+            gate=keys.gate,
+            v_from_k=keys.v_from_k,
+            attention_sinks=Sinks(**dict(sinks)) if sinks and sinks.n_per_head else None,
+            mla=mla,
+            compression=Compression.resolve(keys.compression) if keys.compression else None,
+        )
+
+    def parameters(self, d_model: int) -> Iterator[Parameter]:
+        """Projections, norms of queries and keys, output gate, sinks."""
+        if self.mla:
+            yield from self.mla.parameters(d_model, self.n_heads, self.qkv_bias, self.out_bias)
+            value_width = self.n_heads * self.mla.v_dim
+        else:
+            yield from self._projections(d_model)
+            value_width = self.n_heads * self.head_dim
+        if self.gate:
+            yield from linear("g_proj", d_model, value_width)
+        if self.attention_sinks and self.attention_sinks.learnable:
+            yield Parameter("sinks", (self.n_heads * self.attention_sinks.n_per_head,), ZEROS, fp32=True)
+
+    def _projections(self, d_model: int) -> Iterator[Parameter]:
+        q_width, kv_width = self.n_heads * self.head_dim, self.n_kv_heads * self.head_dim
+        yield from linear("q_proj", d_model, q_width, bias=self.qkv_bias)
+        yield from linear("k_proj", d_model, kv_width, bias=self.qkv_bias)
+        if not self.v_from_k:
+            yield from linear("v_proj", d_model, kv_width, bias=self.qkv_bias)
+        yield from linear("o_proj", q_width, d_model, bias=self.out_bias, kind="residual")
+        if self.qk_norm:
+            per_head = self.qk_norm == "head"
+            yield Parameter("q_norm.weight", (self.head_dim if per_head else q_width,), ONES)
+            yield Parameter("k_norm.weight", (self.head_dim if per_head else kv_width,), ONES)
+
+
+def heads(keys: AttentionKeys, dims: Dims) -> tuple[int, int, int]:
+    """(query heads, key/value heads, width of a head): the template's, else the model's.
+
+    A template that changes only the number of heads keeps what the model's numbers say: plain multi-head attention
+    stays plain, and heads that tile d_model go on tiling it.
+    """
+    n_heads = keys.n_heads or dims.n_heads
+    n_kv_heads = keys.n_kv_heads or (n_heads if dims.n_kv_heads == dims.n_heads else dims.n_kv_heads)
+    tiles = dims.n_heads * dims.head_dim == dims.d_model and dims.d_model % n_heads == 0
+    return n_heads, n_kv_heads, keys.head_dim or (dims.d_model // n_heads if tiles else dims.head_dim)
+
+
+def rotates(keys: AttentionKeys, dims: Dims) -> bool:
+    """Whether queries and keys are rotated: only where the model's positions are RoPE's."""
+    return dims.positional == "rope" and keys.rope is not False
+
+
+def latent(keys: AttentionKeys) -> MlaKeys | None:
+    """`mla` as written, or as `latent_dim` means it."""
+    return keys.mla or (MlaKeys(kv_rank=keys.latent_dim) if keys.latent_dim else None)
+
+
+def _even(number: int) -> int:
+    return number + number % 2
+
+
+def _window(keys: AttentionKeys) -> tuple[int | None, Literal["standard", "sliding", "dilated", "nsa"], int | None]:
+    window = keys.window or (COMPRESSED_WINDOW if keys.compression else None)
+    mode = keys.window_mode or "standard"
+    if mode == "standard" and window:
+        mode = "sliding"
+    fallback = {"dilated": 1, "nsa": DISTANT_STRIDE}.get(mode)
+    return window, mode, (keys.window_dilation or fallback) if fallback else None
+
+
+def check(keys: AttentionKeys, dims: Dims, report: Report) -> None:
+    """What one attention's keys must say of each other and of the model."""
+    _check_heads(keys, dims, report)
+    _check_positions(keys, dims, report)
+    _check_window(keys, report)
+    _check_latent(keys, dims, report)
+    if keys.compression:
+        _check_compression(keys, keys.compression, report)
+
+
+def _check_heads(keys: AttentionKeys, dims: Dims, report: Report) -> None:
+    n_heads, n_kv_heads, head_dim = heads(keys, dims)
+    written = keys.n_heads or keys.n_kv_heads
+    if written and n_heads % n_kv_heads:
+        place = "n_kv_heads" if keys.n_kv_heads else "n_heads"
+        report("heads-not-grouped", (place,), n_heads=n_heads, n_kv_heads=n_kv_heads)
+    tiles = dims.n_heads * dims.head_dim == dims.d_model
+    if keys.n_heads and not keys.head_dim and tiles and dims.d_model % n_heads:
+        report("heads-not-dividing", ("n_heads",), n_heads=n_heads, d_model=dims.d_model)
+    elif (keys.n_heads or keys.head_dim) and rotates(keys, dims) and not latent(keys) and head_dim % 2:
+        report("head-dim-odd", ("head_dim" if keys.head_dim else "n_heads",), head_dim=head_dim)
+
+
+def _check_positions(keys: AttentionKeys, dims: Dims, report: Report) -> None:
+    if dims.positional != "rope" and keys.rope:
+        report("rope-without-positions", ("rope",), positional=dims.positional)
+    if keys.rope_theta and not rotates(keys, dims):
+        report("rope-theta-unused", ("rope_theta",), positional=dims.positional)
+
+
+def _check_window(keys: AttentionKeys, report: Report) -> None:
+    if keys.window_mode in ("dilated", "nsa", "sliding") and not keys.window and not keys.compression:
+        report("window-mode-without-window", ("window_mode",), mode=keys.window_mode)
+    if keys.window_dilation and keys.window_mode not in ("dilated", "nsa"):
+        report("dilation-without-dilated", ("window_dilation",), mode=keys.window_mode or "standard")
+    if keys.compression and keys.window_mode in ("dilated", "nsa"):
+        report("compression-window-mode", ("window_mode",), mode=keys.window_mode)
+
+
+def _check_latent(keys: AttentionKeys, dims: Dims, report: Report) -> None:
+    if keys.mla and keys.latent_dim and keys.latent_dim != keys.mla.kv_rank:
+        report("latent-twice", ("latent_dim",), latent_dim=keys.latent_dim, kv_rank=keys.mla.kv_rank)
+    written = latent(keys)
+    if not written:
+        return
+    n_heads = heads(keys, dims)[0]
+    if keys.n_kv_heads and keys.n_kv_heads != n_heads:
+        report("mla-with-kv-heads", ("n_kv_heads",), n_kv_heads=keys.n_kv_heads, n_heads=n_heads)
+    for name in ("compression", "qk_norm", "v_from_k"):
+        if getattr(keys, name):
+            report("mla-excludes", (name,), key=name)
+    if written.rope_dim and written.rope_dim % 2:
+        report("head-dim-odd", ("mla", "rope_dim"), head_dim=written.rope_dim)
+    if written.rope_dim and not rotates(keys, dims):
+        report("mla-rope-dim-unused", ("mla", "rope_dim"), rope_dim=written.rope_dim)
+
+
+def _check_compression(keys: AttentionKeys, compression: CompressionKeys, report: Report) -> None:
+    place = ("compression", "type")
+    if compression.type in ("csa", "nsa_learned") and not compression.indexer:
+        report("compression-needs", place, type=compression.type, key="indexer")
+    if compression.type == "csa" and not compression.top_k_blocks:
+        report("compression-needs", place, type=compression.type, key="top_k_blocks")
+    if compression.type == "hca":
+        for name in ("indexer", "top_k_blocks"):
+            if getattr(compression, name) is not None:
+                report("compression-forbids", ("compression", name), type=compression.type, key=name)

@@ -1,0 +1,82 @@
+"""Branched mixers: several mixers on one input, their outputs weighed per token."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from eulerstack.schema.base import Dims, Keys, Parameter, Resolved, Size, linear
+from eulerstack.schema.mixers.single import SingleMixerKeys, check_single, resolve_single
+from eulerstack.schema.report import Report, below
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+
+
+class SelectorKeys(Keys):
+    """`branched.selector`: what weighs the branches."""
+
+    type: Literal["learned_gate", "top_k"] = "learned_gate"
+    top_k: Size | None = None
+    input: Literal["hidden", "embedding"] = "hidden"
+
+
+class BranchedKeys(Keys):
+    """`mixer.branched` as an author writes it."""
+
+    branches: dict[str, SingleMixerKeys]
+    selector: SelectorKeys = SelectorKeys()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selector:
+    """A softmax over all branches, or over the chosen `top_k` (None for learned_gate)."""
+
+    type: Literal["learned_gate", "top_k"]
+    top_k: int | None
+    input: Literal["hidden", "embedding"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Branched:
+    """Every branch sees every token; the selector weighs their outputs."""
+
+    type: ClassVar[str] = "branched"
+    key: ClassVar[str] = "branched"
+
+    branches: dict[str, Resolved]
+    selector: Selector
+
+    @classmethod
+    def resolve(cls, keys: BranchedKeys, dims: Dims) -> "Branched":
+        """One branch is chosen where top_k is not written."""
+        selector = keys.selector
+        return cls(
+            branches={name: resolve_single(branch, dims) for name, branch in keys.branches.items()},
+            selector=Selector(
+                type=selector.type,
+                top_k=(selector.top_k or 1) if selector.type == "top_k" else None,
+                input=selector.input,
+            ),
+        )
+
+    def parameters(self, d_model: int) -> Iterator[Parameter]:
+        """The branches' own, and one score per branch. All branches run on every token."""
+        for name, branch in self.branches.items():
+            for parameter in branch.parameters(d_model):
+                yield parameter.below(f"branches.{name}")
+        yield from linear("selector", d_model, len(self.branches), kind="router")
+
+
+def check(keys: BranchedKeys, dims: Dims, report: Report) -> None:
+    """At least two well-named branches, each right in itself, and no more chosen than there are."""
+    if len(keys.branches) < 2:
+        report("branches-too-few", ("branches",), count=len(keys.branches))
+    for name, branch in keys.branches.items():
+        if not _NAME.fullmatch(name):
+            report("branch-name", ("branches", name), name=name)
+        check_single(branch, dims, below(report, "branches", name))
+    selector = keys.selector
+    if selector.top_k and selector.type != "top_k":
+        report("selector-top-k-unused", ("selector", "top_k"), type=selector.type)
+    elif selector.top_k and selector.top_k > len(keys.branches):
+        report("top-k-above-branches", ("selector", "top_k"), top_k=selector.top_k, branches=len(keys.branches))

@@ -1,0 +1,62 @@
+"""Retention: linear attention with a fixed decay per head (Sun 2023)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from eulerstack.schema.base import Dims, Keys, Parameter, Size, linear
+from eulerstack.schema.report import Report
+
+
+class RetNetKeys(Keys):
+    """`mixer.retnet` as an author writes it."""
+
+    chunkwise: bool = True
+    chunk_size: Size = 64
+    rope: bool = True
+    v_expand: Size = 2
+    n_heads: Size | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetNet:
+    """Multi-scale retention. `rope` is its own rotation of queries and keys, whatever the model's positions are."""
+
+    type: ClassVar[str] = "retnet"
+    key: ClassVar[str] = "retnet"
+
+    chunkwise: bool
+    chunk_size: int
+    rope: bool
+    v_expand: int
+    n_heads: int
+
+    @classmethod
+    def resolve(cls, keys: RetNetKeys, dims: Dims) -> "RetNet":
+        """Heads are the model's where the template names none."""
+        return cls(
+            chunkwise=keys.chunkwise,
+            chunk_size=keys.chunk_size,
+            rope=keys.rope,
+            v_expand=keys.v_expand,
+            n_heads=keys.n_heads or dims.n_heads,
+        )
+
+    def parameters(self, d_model: int) -> Iterator[Parameter]:
+        """(2 + 3·v_expand)·d² elements: 8·d² as published. The norm over heads has no weight."""
+        value_width = self.v_expand * d_model
+        yield from linear("q_proj", d_model, d_model)
+        yield from linear("k_proj", d_model, d_model)
+        yield from linear("v_proj", d_model, value_width)
+        yield from linear("g_proj", d_model, value_width)
+        yield from linear("o_proj", value_width, d_model, kind="residual")
+
+
+def check(keys: RetNetKeys, dims: Dims, report: Report) -> None:
+    """Heads tile the stream, and a rotated head has pairs."""
+    n_heads = keys.n_heads or dims.n_heads
+    place = ("n_heads",) if keys.n_heads else ()
+    if dims.d_model % n_heads:
+        report("heads-not-dividing", place, n_heads=n_heads, d_model=dims.d_model)
+    elif keys.rope and (dims.d_model // n_heads) % 2:
+        report("head-dim-odd", place, head_dim=dims.d_model // n_heads)

@@ -1,0 +1,98 @@
+"""Test-time training layers: a state that is itself a model, trained on every token (Sun 2024)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import ClassVar, Literal
+
+from eulerstack.schema.base import ONES, ZEROS, Dims, Init, Keys, Parameter, Positive, Size, linear
+from eulerstack.schema.report import Report
+
+
+class InnerModelKeys(Keys):
+    """`ttt.inner_model`: the model that is the state, one per head."""
+
+    type: Literal["mlp", "linear"] = "mlp"
+    hidden: Size | None = None
+
+
+class TttKeys(Keys):
+    """`mixer.ttt` as an author writes it."""
+
+    inner_model: InnerModelKeys = InnerModelKeys()
+    inner_optimizer: Literal["sgd", "adamw"] = "sgd"
+    inner_lr: Positive = 0.01
+    inner_steps_per_token: Size = 1
+    chunk_size: Size = 16
+    n_heads: Size | None = None
+
+
+PUBLISHED_HIDDEN = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InnerModel:
+    """A linear map, or a two-layer MLP of width `hidden` (None for linear)."""
+
+    type: Literal["mlp", "linear"]
+    hidden: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ttt:
+    """A TTT layer with every number filled in."""
+
+    type: ClassVar[str] = "ttt_layer"
+    key: ClassVar[str] = "ttt"
+
+    inner_model: InnerModel
+    inner_optimizer: Literal["sgd", "adamw"]
+    inner_lr: float
+    inner_steps_per_token: int
+    chunk_size: int
+    n_heads: int
+
+    @classmethod
+    def resolve(cls, keys: TttKeys, dims: Dims) -> "Ttt":
+        """Heads are the model's where the template names none."""
+        inner = keys.inner_model
+        hidden = None if inner.type == "linear" else inner.hidden or PUBLISHED_HIDDEN
+        return cls(
+            inner_model=InnerModel(type=inner.type, hidden=hidden),
+            inner_optimizer=keys.inner_optimizer,
+            inner_lr=float(keys.inner_lr),
+            inner_steps_per_token=keys.inner_steps_per_token,
+            chunk_size=keys.chunk_size,
+            n_heads=keys.n_heads or dims.n_heads,
+        )
+
+    def parameters(self, d_model: int) -> Iterator[Parameter]:
+        """The names of the reference implementation (test-time-training/ttt-lm-pytorch)."""
+        heads, width = self.n_heads, d_model // self.n_heads
+        for name in ("q_proj", "k_proj", "v_proj"):
+            yield from linear(name, d_model, d_model)
+        yield from self._inner(heads, width)
+        yield Parameter("learnable_ttt_lr_weight", (heads, 1, d_model), Init("hidden", d_model, 1))
+        yield Parameter("learnable_ttt_lr_bias", (heads, 1), ZEROS)
+        yield Parameter("learnable_token_idx", (self.chunk_size,), ZEROS)
+        yield Parameter("ttt_norm_weight", (heads, width), ONES)
+        yield Parameter("ttt_norm_bias", (heads, width), ZEROS)
+        yield Parameter("post_norm.weight", (d_model,), ONES)
+        yield Parameter("post_norm.bias", (d_model,), ZEROS)
+        yield from linear("o_proj", d_model, d_model, kind="residual")
+
+    def _inner(self, heads: int, width: int) -> Iterator[Parameter]:
+        sizes = (width, width) if self.inner_model.hidden is None else (width, self.inner_model.hidden, width)
+        for layer, (d_in, d_out) in enumerate(pairwise(sizes), start=1):
+            yield Parameter(f"W{layer}", (heads, d_in, d_out), Init("hidden", d_in, d_out))
+            yield Parameter(f"b{layer}", (heads, 1, d_out), ZEROS)
+
+
+def check(keys: TttKeys, dims: Dims, report: Report) -> None:
+    """Heads tile the stream; a linear inner model has no hidden width."""
+    n_heads = keys.n_heads or dims.n_heads
+    if dims.d_model % n_heads:
+        place = ("n_heads",) if keys.n_heads else ()
+        report("heads-not-dividing", place, n_heads=n_heads, d_model=dims.d_model)
+    if keys.inner_model.type == "linear" and keys.inner_model.hidden:
+        report("ttt-hidden-unused", ("inner_model", "hidden"))
