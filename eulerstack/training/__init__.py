@@ -1,0 +1,1 @@
+"""Data, and the loop that shows that a compiled model learns."""
