@@ -58,8 +58,8 @@ class Init:
     """How a parameter starts, before the model-wide policy (`training_hints.init`, μP) turns it into a law.
 
     `kind`: hidden (a matrix inside a block), residual (a matrix that writes to the residual stream), embedding,
-    readout, router (`value`: its own σ, or 0), zeros, ones, constant (`value`), or the name of a primitive's own law
-    with its `arguments`.
+    readout, router (`arguments` std: a σ of its own), zeros, ones, constant (`value`), or the name of a primitive's own
+    law with its `arguments`.
     `fan_in` counts the inputs of one output unit.
     """
 
@@ -125,6 +125,21 @@ class Resolved(Protocol):
 
     def parameters(self, d_model: int) -> Iterator[Parameter]:
         """Every tensor that the built module has, named below the module, for a stream of width `d_model`."""
+
+
+class UnknownParameters(LookupError):  # noqa: N818 (a lack, not a fault)
+    """A primitive whose tensors are not stated anywhere yet. Never reaches a user: what is unbuilt is refused first."""
+
+    def __init__(self, primitive: str):
+        super().__init__(f"the parameters of {primitive} are not stated yet")
+        self.primitive = primitive
+
+
+def parameters_of(part: Any, d_model: int) -> Iterator[Parameter]:
+    """The parameters of a resolved mixer, ffn or memory. Raises UnknownParameters for one that does not state them."""
+    if not hasattr(part, "parameters"):
+        raise UnknownParameters(part.type)
+    yield from part.parameters(d_model)
 
 
 def as_plain(value: Any) -> Any:

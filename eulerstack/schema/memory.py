@@ -21,7 +21,7 @@ class MemoryKeys(Keys):
 
     type: Literal["neural_memory", "associative", "retrieval"]
     update_at_inference: bool = False
-    params: MemoryParamsKeys = MemoryParamsKeys()
+    params: MemoryParamsKeys = MemoryParamsKeys.model_construct()
     inner_lr: Positive = 1e-3
     persistence: Literal["per_query", "session", "persistent"] = "session"
 

@@ -60,10 +60,10 @@ class MoeKeys(Keys):
     capacity_drop_policy: Literal["overflow", "drop", "pad"] = "overflow"
     router_init_std: Positive | None = None
     router_jitter: NonNegative = 0.0
-    bias_correction: BiasCorrectionKeys = BiasCorrectionKeys()
+    bias_correction: BiasCorrectionKeys = BiasCorrectionKeys.model_construct()
     shared_experts: Count = 0
-    routing: RoutingKeys = RoutingKeys()
-    balance: BalanceKeys = BalanceKeys()
+    routing: RoutingKeys = RoutingKeys.model_construct()
+    balance: BalanceKeys = BalanceKeys.model_construct()
     d_expert: Size | None = None
     d_shared: Size | None = None
     n_groups: Size | None = None
@@ -162,8 +162,8 @@ class Moe:
 
     def parameters(self, d_model: int) -> Iterator[Parameter]:
         """E·(2 or 3)·d·f for the experts, d·E for the router, one dense layer for all shared experts together."""
-        router = Init("router", d_model, self.experts, self.router_init_std or 0.0)
-        yield Parameter("router.weight", (self.experts, d_model), router)
+        own = () if self.router_init_std is None else (("std", self.router_init_std),)
+        yield Parameter("router.weight", (self.experts, d_model), Init("router", d_model, self.experts, arguments=own))
         if self.bias_correction.enabled:
             yield Parameter("router.e_score_correction_bias", (self.experts,), ZEROS, fp32=True, buffer=True)
         up, width = ("gate_up_proj", 2 * self.d_expert) if self.gated else ("up_proj", self.d_expert)

@@ -8,7 +8,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from eulerstack.schema.base import ONES, ZEROS, Count, Dims, Keys, Parameter, Positive, Probability, Size, linear
+from eulerstack.schema.base import (
+    ONES,
+    ZEROS,
+    Count,
+    Dims,
+    Keys,
+    Parameter,
+    Positive,
+    Probability,
+    Size,
+    UnknownParameters,
+    linear,
+)
 from eulerstack.schema.report import Report
 
 COMPRESSED_WINDOW = 128
@@ -221,7 +233,9 @@ class Attention:
         )
 
     def parameters(self, d_model: int) -> Iterator[Parameter]:
-        """Projections, norms of queries and keys, output gate, sinks."""
+        """Projections, norms of queries and keys, output gate, sinks. Raises UnknownParameters with compression."""
+        if self.compression:
+            raise UnknownParameters(f"{self.compression.type} attention")
         if self.mla:
             yield from self.mla.parameters(d_model, self.n_heads, self.qkv_bias, self.out_bias)
             value_width = self.n_heads * self.mla.v_dim

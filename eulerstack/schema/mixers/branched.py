@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from eulerstack.schema.base import Dims, Keys, Parameter, Resolved, Size, linear
+from eulerstack.schema.base import Dims, Keys, Parameter, Resolved, Size, linear, parameters_of
 from eulerstack.schema.mixers.single import SingleMixerKeys, check_single, resolve_single
 from eulerstack.schema.report import Report, below
 
@@ -24,7 +24,7 @@ class BranchedKeys(Keys):
     """`mixer.branched` as an author writes it."""
 
     branches: dict[str, SingleMixerKeys]
-    selector: SelectorKeys = SelectorKeys()
+    selector: SelectorKeys = SelectorKeys.model_construct()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +62,7 @@ class Branched:
     def parameters(self, d_model: int) -> Iterator[Parameter]:
         """The branches' own, and one score per branch. All branches run on every token."""
         for name, branch in self.branches.items():
-            for parameter in branch.parameters(d_model):
+            for parameter in parameters_of(branch, d_model):
                 yield parameter.below(f"branches.{name}")
         yield from linear("selector", d_model, len(self.branches), kind="router")
 

@@ -19,7 +19,7 @@ class InnerModelKeys(Keys):
 class TttKeys(Keys):
     """`mixer.ttt` as an author writes it."""
 
-    inner_model: InnerModelKeys = InnerModelKeys()
+    inner_model: InnerModelKeys = InnerModelKeys.model_construct()
     inner_optimizer: Literal["sgd", "adamw"] = "sgd"
     inner_lr: Positive = 0.01
     inner_steps_per_token: Size = 1
