@@ -6,8 +6,10 @@ addressed by dots. A text that a language lacks falls back to English, then to i
 
 import json
 import os
-from collections.abc import Iterator
+import string
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from importlib.resources import files
 
@@ -16,11 +18,12 @@ DEFAULT = "ko"
 VARIABLE = "EULERSTACK_LANG"
 
 _chosen: str | None = None
+_spoken: ContextVar[str | None] = ContextVar("spoken", default=None)
 
 
 def language() -> str:
-    """The current language: the one chosen, else `EULERSTACK_LANG`, else Korean."""
-    return _chosen or environment_language() or DEFAULT
+    """The current language: that of the `speaking` block, else the one chosen, else `EULERSTACK_LANG`, else Korean."""
+    return _spoken.get() or _chosen or environment_language() or DEFAULT
 
 
 def environment_language() -> str | None:
@@ -32,26 +35,44 @@ def environment_language() -> str | None:
 def choose(lang: str | None) -> None:
     """Speak `lang` from now on (None: as the environment says). Raises ValueError for an unknown language."""
     global _chosen
-    if lang is not None and lang not in LANGUAGES:
-        raise ValueError(f"{lang!r} is not one of {', '.join(LANGUAGES)}")
-    _chosen = lang
+    _chosen = _known(lang)
 
 
 @contextmanager
 def speaking(lang: str) -> Iterator[None]:
-    """Speak `lang` inside a with block."""
-    before = _chosen
-    choose(lang)
+    """Speak `lang` inside a with block, in this thread only. Raises ValueError for an unknown language."""
+    token = _spoken.set(_known(lang))
     try:
         yield
     finally:
-        choose(before)
+        _spoken.reset(token)
+
+
+def _known(lang: str | None) -> str | None:
+    if lang is not None and lang not in LANGUAGES:
+        raise ValueError(f"{lang!r} is not one of {', '.join(LANGUAGES)}")
+    return lang
 
 
 def text(domain: str, key: str, /, **params: object) -> str:
-    """The text `key` of `domain` in the current language, its `{placeholders}` filled from `params`."""
+    """The text `key` of `domain` in the current language, its `{placeholders}` filled from `params`.
+
+    Braces that are meant are written twice. A placeholder without a value, or a text that is no template, stays as it
+    stands: a message with a hole is better than a crash while reporting one.
+    """
     template = template_of(domain, key)
-    return template.format(**params) if params else template
+    try:
+        return _FILLER.vformat(template, (), params)
+    except (ValueError, LookupError, AttributeError, TypeError):
+        return template
+
+
+class _Filler(string.Formatter):
+    def get_value(self, key: int | str, args: Sequence[object], kwargs: Mapping[str, object]) -> object:
+        return kwargs.get(str(key), f"{{{key}}}")
+
+
+_FILLER = _Filler()
 
 
 def template_of(domain: str, key: str, lang: str | None = None) -> str:

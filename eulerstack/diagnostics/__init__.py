@@ -14,6 +14,7 @@ from eulerstack.diagnostics.diagnostic import (
     in_text_order,
 )
 from eulerstack.diagnostics.span import Source, Span
+from eulerstack.diagnostics.suggest import nearest
 
 __all__ = [
     "REPORT_LIMIT",
@@ -29,4 +30,5 @@ __all__ = [
     "collect",
     "error",
     "in_text_order",
+    "nearest",
 ]

@@ -9,6 +9,9 @@ from eulerstack.diagnostics.catalogue import CATALOGUE
 from eulerstack.diagnostics.span import Span
 
 REPORT_LIMIT = 20
+"""How many diagnostics are printed in one run."""
+LONGEST_PARAMETER = 600
+"""How many characters of one parameter a message shows; the longest list of known keys has about 500."""
 
 
 class Severity(StrEnum):
@@ -55,12 +58,16 @@ class Diagnostic:
     @property
     def message(self) -> str:
         """What is wrong, one sentence in the current language."""
-        return _one_line(i18n.text("diagnostics", f"{self.code}.what", **self.params))
+        return self._text("what")
 
     @property
     def remedy(self) -> str:
         """What to do about it, one sentence in the current language."""
-        return _one_line(i18n.text("diagnostics", f"{self.code}.{self.fix}", **self.params))
+        return self._text(self.fix)
+
+    def _text(self, part: str) -> str:
+        params = {name: _shown(value) for name, value in self.params.items()}
+        return _one_line(i18n.text("diagnostics", f"{self.code}.{part}", **params))
 
     @property
     def see_also(self) -> str:
@@ -69,15 +76,30 @@ class Diagnostic:
 
     def lines(self) -> tuple[str, str, str]:
         """The three lines of language.md."""
-        place = f"{self.span} " if self.span else ""
-        return f"{self.label}: {place}{self.message}", f"Fix: {self.remedy}", f"See: {self.see_also}"
+        place = f"{_one_line(str(self.span))} " if self.span else ""
+        return f"{self.label}: {place}{self.message}", f"Fix: {self.remedy}", f"See: {_one_line(self.see_also)}"
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    return printable(" ".join(text.split()))
+
+
+def printable(text: str) -> str:
+    """The text with control characters and lone surrogates as escapes: a spec must not steer a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def _shown(value: object) -> object:
+    """A parameter as messages show it: long words are cut in the middle."""
+    if not isinstance(value, str) or len(value) <= LONGEST_PARAMETER:
+        return value
+    half = LONGEST_PARAMETER // 2
+    return f"{value[:half]}…{value[-half:]}"
 
 
 def in_text_order(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
@@ -119,9 +141,7 @@ class CompileError(EulerStackError):
     """A valid spec could not be turned into a model directory."""
 
 
-_ERRORS = {
-    error.__name__: error for error in (ValidationError, CompatibilityError, NormalizationError, CompileError)
-}
+_ERRORS = {error.__name__: error for error in (ValidationError, CompatibilityError, NormalizationError, CompileError)}
 
 
 def error(code: str, **fields: object) -> EulerStackError:

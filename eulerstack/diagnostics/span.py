@@ -1,6 +1,17 @@
 """Where something stands in a source text."""
 
+import re
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+LINE_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
+"""What YAML counts as the end of a line; `str.splitlines` knows more."""
+
+
+@lru_cache(maxsize=16)
+def _lines(text: str) -> list[str]:
+    return LINE_BREAK.split(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -8,23 +19,25 @@ class Source:
     """A text that was read: a file, a string or a notebook cell.
 
     `name` is what errors print (`model.yml`, `<cell>`); `line_offset` is added to every line number, so that
-    positions inside a cell magic's body count from the top of the cell.
+    positions inside a cell magic's body count from the top of the cell. `path` is the file, if it is one: relative
+    paths inside the text start from its folder.
     """
 
     name: str
     text: str
     line_offset: int = 0
+    path: Path | None = None
 
     def line(self, number: int) -> str:
         """The text of 1-based line `number` (as printed, offset included); empty when there is no such line."""
-        lines = self.text.splitlines()
+        lines = _lines(self.text)
         index = number - self.line_offset - 1
-        return lines[index] if 0 <= index < len(lines) else ""
+        return lines[index].removeprefix("\ufeff") if 0 <= index < len(lines) else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A range in a source: 1-based lines and columns, the end exclusive."""
+    """A range in a source: 1-based lines and columns (in characters), the end exclusive."""
 
     source: Source
     line: int

@@ -1,0 +1,27 @@
+"""Layer 1: YAML text → located tree; `extends`, `let` and `${ … }`."""
+
+from eulerstack.dsl.document import Document, examine, resolve
+from eulerstack.dsl.inherit import Lookup, relative_lookup
+from eulerstack.dsl.parser import parse
+from eulerstack.dsl.reader import decode, read_file
+from eulerstack.dsl.tree import Entry, Mapping, Node, Path, Scalar, Sequence, dotted, find, locate
+
+__all__ = [
+    "Document",
+    "Entry",
+    "Lookup",
+    "Mapping",
+    "Node",
+    "Path",
+    "Scalar",
+    "Sequence",
+    "decode",
+    "dotted",
+    "examine",
+    "find",
+    "locate",
+    "parse",
+    "read_file",
+    "relative_lookup",
+    "resolve",
+]

@@ -1,7 +1,7 @@
 """The located tree: plain YAML values that know where they stand."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from eulerstack.diagnostics import Span
 
@@ -11,10 +11,14 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """A string, number, boolean or null."""
+    """A string, number, boolean or null.
+
+    `expression` is the `${ … }` that the author wrote, where the value was computed from one.
+    """
 
     value: str | int | float | bool | None
     span: Span
+    expression: str | None = None
 
     def plain(self) -> str | int | float | bool | None:
         """The Python value."""
@@ -48,6 +52,10 @@ class Mapping:
 
     entries: tuple[Entry, ...]
     span: Span
+    _by_key: dict[str, Entry] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_by_key", {entry.key: entry for entry in self.entries})
 
     def plain(self) -> dict:
         """The Python dict, recursively plain."""
@@ -55,7 +63,7 @@ class Mapping:
 
     def entry(self, key: str) -> Entry | None:
         """The entry with this key, or None."""
-        return next((entry for entry in self.entries if entry.key == key), None)
+        return self._by_key.get(key)
 
     def get(self, key: str) -> "Node | None":
         """The value at this key, or None."""
