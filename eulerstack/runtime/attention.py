@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import torch
 from torch import nn
+from transformers.cache_utils import CacheLayerMixin, DynamicLayer, DynamicSlidingWindowLayer
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from .masks import MaskKind
@@ -90,6 +91,11 @@ class Attention(nn.Module):
             per_head = self.qk_norm == "head"
             self.q_norm = RMSNorm(self.head_dim if per_head else width, eps)
             self.k_norm = RMSNorm(self.head_dim if per_head else kv_width, eps)
+
+    def state_layers(self) -> list[CacheLayerMixin]:
+        """One key/value cache, sliding where the window bounds what can be seen."""
+        window = self.mask_kind.window
+        return [DynamicLayer() if window is None else DynamicSlidingWindowLayer(sliding_window=window)]
 
     def forward(
         self,

@@ -83,10 +83,20 @@ class EulerStackDecoderLayer(GradientCheckpointingLayer):
             return LayerOutput(hidden_states, None)
         return LayerOutput(*self._branch(hidden_states, self.ffn, self.ffn_norm, self.ffn_post_norm, {}))
 
+    def state_layers(self) -> list:
+        """Fresh, empty cache layers for every stateful module of this layer."""
+        return self.mixer.state_layers()
+
+    def mask_kinds(self, cache_index: int) -> dict:
+        """The kinds of attention mask that this layer reads, each with a cache layer that tells its sizes."""
+        kind = getattr(self.mixer, "mask_kind", None)
+        return {} if kind is None else {kind: cache_index}
+
     @property
-    def mask_key(self) -> str:
+    def mask_key(self) -> str | None:
         """Which of the model's masks this layer reads."""
-        return self.mixer.mask_kind.key
+        kind = getattr(self.mixer, "mask_kind", None)
+        return kind.key if kind else None
 
     @property
     def rope_key(self) -> str | None:

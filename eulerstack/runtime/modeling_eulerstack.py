@@ -69,20 +69,29 @@ class EulerStackModel(EulerStackPreTrainedModel):
         learned = positional == "learned"
         self.embed_positions = nn.Embedding(config.max_position_embeddings, d_model) if learned else None
         self.dropout = nn.Dropout(config.training_hints.get("dropout", 0.0))
-        self.occurrences = [Occurrence(entry["module"], index) for index, entry in enumerate(config.schedule)]
         first_use = {entry["module"]: (index, entry["block"]) for index, entry in reversed([*enumerate(config.schedule)])}
         self.layers = nn.ModuleList(
             EulerStackDecoderLayer(config, config.blocks[block], index)
             for _, (index, block) in sorted(first_use.items())
         )
+        self.occurrences, self.mask_kinds = self._lay_out_cache()
         final_norm = config.head["final_norm"]
         self.norm = build_norm(final_norm, d_model) if final_norm else None
         self.rotary = nn.ModuleDict()
         self._share_rotary_embeddings(first_use)
-        self.mask_layers = {self.layers[o.module].mixer.mask_kind: o.cache_index for o in reversed(self.occurrences)}
         self._attach_laws(first_use)
         self.gradient_checkpointing = False
         self.post_init()
+
+    def _lay_out_cache(self) -> tuple[list[Occurrence], dict]:
+        """Where each occurrence's state begins in the cache; and for each kind of mask one cache layer of that kind."""
+        occurrences, mask_kinds, index = [], {}, 0
+        for entry in self.config.schedule:
+            layer = self.layers[entry["module"]]
+            occurrences.append(Occurrence(entry["module"], index))
+            mask_kinds = layer.mask_kinds(index) | mask_kinds
+            index += len(layer.state_layers())
+        return occurrences, mask_kinds
 
     def _share_rotary_embeddings(self, first_use: dict[int, tuple[int, int]]) -> None:
         """Give every rotating layer the key of the rotary embedding with its base and head width."""
@@ -106,8 +115,8 @@ class EulerStackModel(EulerStackPreTrainedModel):
             attach_laws(self.layers[module], self.config.blocks[block]["init"])
 
     def build_cache(self) -> EulerStackCache:
-        """An empty decoding state: one cache layer per layer of the schedule, of the kind its mixer keeps."""
-        return EulerStackCache(self.layers[occurrence.module].mixer for occurrence in self.occurrences)
+        """An empty decoding state for this model."""
+        return EulerStackCache(state for o in self.occurrences for state in self.layers[o.module].state_layers())
 
     @merge_with_config_defaults
     @capture_outputs
@@ -140,7 +149,7 @@ class EulerStackModel(EulerStackPreTrainedModel):
             kind.key: build_mask(
                 kind, self.config, inputs_embeds, attention_mask, past_key_values, position_ids, cache_index
             )
-            for kind, cache_index in self.mask_layers.items()
+            for kind, cache_index in self.mask_kinds.items()
         }
         position_embeddings = {key: rotary(hidden_states, position_ids) for key, rotary in self.rotary.items()}
 

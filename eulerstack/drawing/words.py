@@ -1,0 +1,70 @@
+"""What a picture writes about a block: short, in the language's own terms."""
+
+from typing import Any
+
+from eulerstack.ir.nodes import Block, Layer, Merge
+
+
+def mixer_words(mixer: Any) -> str:
+    """`attention 32:8 · window 4096`: the mixer and the numbers that set it apart."""
+    match mixer.type:
+        case "attention":
+            return " · ".join(_attention_words(mixer))
+        case "mamba":
+            return f"{mixer.variant} · d_state {mixer.d_state}"
+        case "hyena":
+            return f"hyena · order {mixer.depth}"
+        case "branched":
+            return f"branched · {mixer.selector.type} of {len(mixer.branches)}"
+        case other:
+            return other
+
+
+def _attention_words(attention: Any) -> list[str]:
+    heads = f"{attention.n_heads}:{attention.n_kv_heads}"
+    words = [f"attention {heads}"]
+    if attention.mla is not None:
+        words.append(f"MLA {attention.mla.kv_rank}")
+    if attention.compression is not None:
+        words.append(attention.compression.type)
+    if attention.window is not None:
+        dilated = f" × {attention.window_dilation}" if attention.window_mode == "dilated" else ""
+        words.append(f"window {attention.window}{dilated}")
+    return words
+
+
+def ffn_words(ffn: Any | None) -> str:
+    """`gated_mlp swiglu · 5632`, `moe 8 × top-2 · 1024`; empty where there is none."""
+    if ffn is None:
+        return ""
+    if ffn.type == "moe":
+        return f"moe {ffn.experts} × top-{ffn.top_k} · {ffn.d_expert}"
+    return f"{ffn.type} {ffn.activation} · {ffn.d_ff}"
+
+
+def norm_words(block: Block) -> str:
+    """`rmsnorm pre`, and the residual form where it is not the plain one."""
+    words = f"{block.norm.type} {block.norm.position}"
+    return words if block.residual.type == "sequential" else f"{words} · {block.residual.type}"
+
+
+def badges(block: Block, layer: Layer) -> list[str]:
+    """What hangs on a layer beside mixer and ffn: memory, depth gating, sharing, borrowed keys, a new width."""
+    found = []
+    if block.memory is not None:
+        found.append(f"memory: {block.memory.type}")
+    if block.shape_change is not None:
+        found.append(f"width → {block.shape_change.d_out}")
+    if layer.depth_gating is not None:
+        found.append(f"MoD {layer.depth_gating.capacity:g}")
+    if layer.share is not None:
+        found.append(f"share: {layer.share}")
+    if layer.kv_from is not None:
+        found.append(f"kv_from {layer.kv_from}")
+    return found
+
+
+def merge_words(merge: Merge) -> str:
+    """`concat`, `cross_attn a → b`."""
+    arrow = f" {merge.source} → {merge.target}" if merge.source else ""
+    return f"{merge.type}{arrow}"
