@@ -83,6 +83,24 @@ CATALOGUE: dict[str, Entry] = {
     # schema and ir: realism
     # ir: resolution and expansion
     # compiler
+    # interop: the import of a model directory
+    "import-no-directory": Entry(VALIDATION, see="eulerstack import --help", call=True),
+    "import-no-config": Entry(VALIDATION, see="eulerstack import --help", call=True),
+    "import-unreadable": Entry(VALIDATION, see="eulerstack import --help"),
+    "import-unknown-family": Entry(COMPILE, see="eulerstack import --help"),
+    "import-foreign-code": Entry(COMPILE, see="eulerstack import --help"),
+    "import-foreign-head": Entry(COMPILE, see="eulerstack import --help"),
+    "import-unknown-key": Entry(COMPILE, see="eulerstack import --help"),
+    "import-value-type": Entry(COMPILE, see="eulerstack import --help"),
+    "import-unsupported-value": Entry(COMPATIBILITY, see="eulerstack import --help"),
+    "import-no-weights": Entry(COMPILE, see="eulerstack import --help"),
+    "import-pickled-weights": Entry(COMPILE, see="eulerstack import --help"),
+    "import-broken-weights": Entry(COMPILE, see="eulerstack import --help"),
+    "import-missing-tensor": Entry(COMPILE, see="eulerstack import --help"),
+    "import-unexpected-tensor": Entry(COMPILE, see="eulerstack import --help"),
+    "import-tensor-shape": Entry(COMPILE, see="eulerstack import --help"),
+    "import-tensor-type": Entry(COMPILE, see="eulerstack import --help"),
+    "import-untied": Entry(COMPILE, severity="Warning", see="eulerstack import --help"),
     # cli: the call
     "unknown-command": Entry(VALIDATION, see="eulerstack --help", call=True),
     "unknown-option": Entry(VALIDATION, see="eulerstack --help", call=True),

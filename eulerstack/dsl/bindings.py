@@ -143,7 +143,8 @@ class Bindings:
         self._report(code, span, fix, **params)
 
     def _report_inside(self, scalar: Scalar, offset: int, wrong: ExpressionError) -> None:
-        self._report(wrong.code, inside(scalar, offset + wrong.start, offset + wrong.end), **wrong.params)
+        span = inside(scalar, offset + wrong.start, offset + wrong.end)
+        self.diagnostics.append(Diagnostic(code=wrong.code, span=span, params=wrong.params))
 
 
 def _in_order(

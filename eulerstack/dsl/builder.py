@@ -31,8 +31,8 @@ _SCALAR_TAGS: dict[str, tuple[type, ...]] = {
 }
 
 
-class Stop(Exception):
-    """Nothing after this point can be read."""
+class _StopReadingError(Exception):
+    """Nothing after this point can be read; why is reported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Builder:
         try:
             for event in events:
                 self._take(event)
-        except Stop:
+        except _StopReadingError:
             self.root = None
 
     def report(self, code: str, span: Span, fix: str = "fix", **params: object) -> None:
@@ -98,7 +98,7 @@ class Builder:
                 self._documents += 1
                 if self._documents > 1:
                     self.report("several-documents", span_of(self.source, event.start_mark))
-                    raise Stop
+                    raise _StopReadingError
 
     def _scalar(self, event: yaml.ScalarEvent) -> None:
         span = span_of(self.source, event.start_mark, event.end_mark)
@@ -118,7 +118,7 @@ class Builder:
             value = Refused("scalar-too-long", {"length": len(event.value), "limit": MAX_SCALAR})
         if isinstance(value, Refused):
             if not is_key or value.code == "scalar-too-long":
-                self.report(value.code, span, **value.params)
+                self.diagnostics.append(Diagnostic(code=value.code, span=span, params=value.params))
             value = None
         built = Built(Scalar(value, span))  # type: ignore[arg-type]
         self._remember(event.anchor, built)
@@ -127,7 +127,7 @@ class Builder:
     def _tagged(self, event: yaml.ScalarEvent, span: Span) -> object:
         if event.tag in ("!", f"{_TAG}str"):
             return event.value
-        if event.tag not in _SCALAR_TAGS:
+        if event.tag is None or event.tag not in _SCALAR_TAGS:
             self.report("custom-tag", span, tag=_tag_text(event.tag))
             return None
         value = resolve_plain(event.value)
@@ -143,7 +143,7 @@ class Builder:
         self._count(span)
         if len(self._open) >= MAX_DEPTH:
             self.report("too-deep", span, limit=MAX_DEPTH)
-            raise Stop
+            raise _StopReadingError
         if event.tag not in (None, "!", f"{_TAG}map" if mapping else f"{_TAG}seq"):
             self.report("custom-tag", span, tag=_tag_text(event.tag))
         if event.anchor is not None:
@@ -164,7 +164,7 @@ class Builder:
         self._arrive(built, key_text=None)
 
     def _alias(self, event: yaml.AliasEvent) -> None:
-        name = event.anchor
+        name = event.anchor or ""
         span = span_of(self.source, event.start_mark, event.end_mark)
         self._count(span)
         built = self._anchors.get(name)
@@ -175,10 +175,10 @@ class Builder:
         self._nodes += built.size - 1
         if self._nodes > MAX_NODES:
             self.report("alias-bomb", span, name=name, limit=MAX_NODES)
-            raise Stop
+            raise _StopReadingError
         if len(self._open) + built.height - 1 > MAX_DEPTH:
             self.report("too-deep", span, limit=MAX_DEPTH)
-            raise Stop
+            raise _StopReadingError
         node = replace(built.node, span=span)
         self._arrive(replace(built, node=node), key_text=str(node.value) if isinstance(node, Scalar) else None)
 
@@ -200,7 +200,7 @@ class Builder:
         self._nodes += 1
         if self._nodes > MAX_NODES:
             self.report("too-many-nodes", span, limit=MAX_NODES)
-            raise Stop
+            raise _StopReadingError
 
     def _arrive(self, built: Built, key_text: str | None) -> None:
         """A node is finished: it becomes the root, an item, a key or a value."""
@@ -237,5 +237,6 @@ class Builder:
         return None
 
 
-def _tag_text(tag: str) -> str:
+def _tag_text(tag: str | None) -> str:
+    tag = tag or "!"
     return f"!!{tag.removeprefix(_TAG)}" if tag.startswith(_TAG) else tag

@@ -11,7 +11,11 @@ from eulerstack.dsl.tree import Mapping
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A spec as it is meant: `root` has `extends` merged, `let` gone and `${ … }` computed; `authored` is the text's."""
+    """A spec as it is meant.
+
+    In `root` everything that `extends` names is merged, `let` is gone and every `${ … }` is a number; `authored` is
+    the text's own tree.
+    """
 
     source: Source
     root: Mapping

@@ -11,7 +11,7 @@ from eulerstack.dsl.reader import read_file
 from eulerstack.dsl.tree import Entry, Mapping, Node, Scalar
 
 Lookup = Callable[[str, Source], Source]
-"""Turns what stands at `extends` in a source into the source that it names; raises EulerStackError when it names none."""
+"""Turns what stands at `extends` in a source into the source that it names, or raises EulerStackError."""
 
 MAX_CHAIN = 32
 """The longest chain of specs."""

@@ -75,7 +75,7 @@ def _read_on(source: Source, text: str, problem: yaml.MarkedYAMLError) -> list[D
     for _ in range(MAX_ROUNDS):
         found.append(diagnose(problem, source))
         mark = problem.context_mark or problem.problem_mark
-        begin = end = min(mark.line, len(lines) - 1)
+        begin = end = min(mark.line if mark else 0, len(lines) - 1)
         while begin > 0 and not _SECTION.match(lines[begin]):
             begin -= 1
         end += 1

@@ -34,7 +34,7 @@ class Refused:
     params: dict[str, object] = field(default_factory=dict)
 
 
-def resolve_plain(text: str) -> str | int | float | bool | None | Refused:
+def resolve_plain(text: str) -> str | int | float | bool | Refused | None:
     """The value of an unquoted scalar."""
     if text in _WORDS:
         return _WORDS[text]

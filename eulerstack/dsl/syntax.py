@@ -1,6 +1,8 @@
 """The YAML library's complaints, told in our own words."""
 
 import re
+from dataclasses import replace
+from typing import Protocol
 
 import yaml
 
@@ -30,42 +32,45 @@ _CODES = (
 )
 
 
-def span_of(source: Source, start: yaml.Mark, end: yaml.Mark | None = None) -> Span:
-    """The range between two marks of the YAML library (0-based) as a span."""
-    end = end or start
+class Mark(Protocol):
+    """A place in the text as the YAML library's scanners, C and Python, mark it: 0-based."""
+
+    line: int
+    column: int
+
+
+def span_of(source: Source, start: Mark | None, end: Mark | None = None) -> Span:
+    """The range between two marks as a span; the beginning of the text without marks."""
     offset = source.line_offset + 1
+    if start is None:
+        return Span(source, offset, 1, offset, 1)
+    end = end or start
     return Span(source, start.line + offset, start.column + 1, end.line + offset, end.column + 1)
 
 
-def diagnose(problem: yaml.YAMLError, source: Source) -> Diagnostic:
+def diagnose(problem: yaml.MarkedYAMLError, source: Source) -> Diagnostic:
     """The diagnostic for a syntax error, at the place where the text went wrong."""
-    text = getattr(problem, "problem", None) or "syntax error"
-    start = getattr(problem, "problem_mark", None)
-    context = getattr(problem, "context_mark", None)
-    if start is None:  # the reader's errors carry no line; the text was checked before, so this is a rarity
-        return Diagnostic(
-            code="yaml-syntax", span=Span(source, 1 + source.line_offset, 1, 1, 1), params={"problem": text}
-        )
+    text = problem.problem or "syntax error"
+    mark = problem.problem_mark
+    if mark is None:
+        return Diagnostic(code="yaml-syntax", span=span_of(source, None), params={"problem": text})
     code = next((code for part, code in _CODES if part in text), "yaml-syntax")
-    line = source.line(start.line + 1 + source.line_offset)
-    indent = re.match(r"[ \t]*", line)
-    if code in ("yaml-character", "yaml-indent") and indent and "\t" in indent.group():
-        column = line.index("\t")
-        here = Span(
-            source, start.line + 1 + source.line_offset, column + 1, start.line + 1 + source.line_offset, column + 2
-        )
-        return Diagnostic(code="yaml-tab", span=here)
-    if code in ("yaml-quote", "yaml-bracket") and context is not None:
-        start = context  # where it was opened says more than the end of the text
-    span = span_of(source, start)
-    if code == "yaml-syntax":
-        return Diagnostic(code=code, span=span, params={"problem": text})
-    if code == "yaml-character":
-        return Diagnostic(code=code, span=span, params={"character": line[start.column : start.column + 1]})
-    if code == "yaml-bracket":
-        quoting = "${" in line or "${" in source.line(span.line)
-        return Diagnostic(code=code, span=span, fix="fix_expression" if quoting else "fix")
-    if code == "yaml-missing-colon":
-        glued = re.search(r"\S:[^\s/]", source.line(span.line - 1)) or re.search(r"\S:[^\s/]", line)
-        return Diagnostic(code=code, span=span, fix="fix_space" if glued else "fix")
-    return Diagnostic(code=code, span=span)
+    found = span_of(source, mark)
+    opened = span_of(source, problem.context_mark or mark)
+    line = source.line(found.line)
+    match code:
+        case "yaml-character" | "yaml-indent" if tab := re.match(r" *(?=\t)", line):
+            return Diagnostic(code="yaml-tab", span=replace(found, column=tab.end() + 1, end_column=tab.end() + 2))
+        case "yaml-syntax":
+            return Diagnostic(code=code, span=found, params={"problem": text})
+        case "yaml-character":
+            return Diagnostic(code=code, span=found, params={"character": line[mark.column : mark.column + 1]})
+        case "yaml-quote":
+            return Diagnostic(code=code, span=opened)  # where it was opened says more than the end of the text
+        case "yaml-bracket":
+            unquoted = "${" in line or "${" in source.line(opened.line)
+            return Diagnostic(code=code, span=opened, fix="fix_expression" if unquoted else "fix")
+        case "yaml-missing-colon":
+            glued = any(re.search(r"\S:[^\s/]", text) for text in (line, source.line(opened.line)))
+            return Diagnostic(code=code, span=opened, fix="fix_space" if glued else "fix")
+    return Diagnostic(code=code, span=found)
