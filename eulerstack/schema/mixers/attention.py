@@ -313,9 +313,15 @@ def _check_heads(keys: AttentionKeys, dims: Dims, report: Report) -> None:
         report("heads-not-grouped", (place,), n_heads=n_heads, n_kv_heads=n_kv_heads)
     tiles = dims.n_heads * dims.head_dim == dims.d_model
     if keys.n_heads and not keys.head_dim and tiles and dims.d_model % n_heads:
-        report("heads-not-dividing", ("n_heads",), n_heads=n_heads, d_model=dims.d_model)
+        report("attention-heads-not-dividing", ("n_heads",), n_heads=n_heads, d_model=dims.d_model)
     elif (keys.n_heads or keys.head_dim) and rotates(keys, dims) and not latent(keys) and head_dim % 2:
-        report("head-dim-odd", ("head_dim" if keys.head_dim else "n_heads",), head_dim=head_dim)
+        report(
+            "head-dim-odd",
+            ("head_dim" if keys.head_dim else "n_heads",),
+            head_dim=head_dim,
+            smaller=max(head_dim - 1, 2),
+            larger=head_dim + 1,
+        )
 
 
 def _check_positions(keys: AttentionKeys, dims: Dims, report: Report) -> None:
@@ -347,7 +353,8 @@ def _check_latent(keys: AttentionKeys, dims: Dims, report: Report) -> None:
         if getattr(keys, name):
             report("mla-excludes", (name,), key=name)
     if written.rope_dim and written.rope_dim % 2:
-        report("head-dim-odd", ("mla", "rope_dim"), head_dim=written.rope_dim)
+        rope_dim = written.rope_dim
+        report("rope-dim-odd", ("mla", "rope_dim"), rope_dim=rope_dim, smaller=rope_dim - 1, larger=rope_dim + 1)
     if written.rope_dim and not rotates(keys, dims):
         report("mla-rope-dim-unused", ("mla", "rope_dim"), rope_dim=written.rope_dim)
 

@@ -59,4 +59,4 @@ def check(keys: RetNetKeys, dims: Dims, report: Report) -> None:
     if dims.d_model % n_heads:
         report("heads-not-dividing", place, n_heads=n_heads, d_model=dims.d_model)
     elif keys.rope and (dims.d_model // n_heads) % 2:
-        report("head-dim-odd", place, head_dim=dims.d_model // n_heads)
+        report("retnet-head-odd", place, head_dim=dims.d_model // n_heads, n_heads=n_heads)
