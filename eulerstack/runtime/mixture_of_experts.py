@@ -106,8 +106,7 @@ class MixtureOfExperts(nn.Module):
         self.normalise = moe["norm_top_k"]
         self.routed_scale = moe["routed_scale"]
         self.router = Router(d_model, moe["experts"])
-        gated = spec["activation"] in ("swiglu", "geglu")
-        self.experts = (GatedExperts if gated else PlainExperts)(config, d_model, spec)
+        self.experts = (GatedExperts if moe["gated"] else PlainExperts)(config, d_model, spec)
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """`hidden_states` [B, T, M] → the output [B, T, M] and the router's logits [B, T, E]."""

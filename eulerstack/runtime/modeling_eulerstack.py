@@ -65,10 +65,13 @@ class EulerStackModel(EulerStackPreTrainedModel):
     def __init__(self, config: EulerStackConfig):
         super().__init__(config)
         positional, d_model = config.embedding["positional"], config.hidden_size
-        self.embed_tokens = nn.Embedding(config.vocab_size, d_model)
+        d_embed = config.embedding["d_embed"]
+        self.embed_tokens = nn.Embedding(config.vocab_size, d_embed)
+        self.embed_in = nn.Linear(d_embed, d_model, bias=False) if d_embed != d_model else None
+        self.embed_out = nn.Linear(d_model, d_embed, bias=False) if d_embed != d_model else None
         learned = positional == "learned"
         self.embed_positions = nn.Embedding(config.max_position_embeddings, d_model) if learned else None
-        self.dropout = nn.Dropout(config.training_hints.get("dropout", 0.0))
+        self.dropout = nn.Dropout(config.embedding["dropout"])
         first_use = {entry["module"]: (index, entry["block"]) for index, entry in reversed([*enumerate(config.schedule)])}
         self.layers = nn.ModuleList(
             EulerStackDecoderLayer(config, config.blocks[block], index)
@@ -168,6 +171,8 @@ class EulerStackModel(EulerStackPreTrainedModel):
                 router_logits.append(logits)
         if self.norm is not None:
             hidden_states = self.norm(hidden_states)
+        if self.embed_out is not None:
+            hidden_states = self.embed_out(hidden_states)
         return MoeModelOutputWithPast(
             last_hidden_state=hidden_states,
             past_key_values=past_key_values,
@@ -183,7 +188,7 @@ class EulerStackModel(EulerStackPreTrainedModel):
 
     def _embed(self, inputs_embeds: torch.Tensor, position_ids: torch.Tensor) -> torch.Tensor:
         scale = self.config.embedding["scale"]
-        hidden_states = inputs_embeds
+        hidden_states = inputs_embeds if self.embed_in is None else self.embed_in(inputs_embeds)
         if scale != 1.0:
             hidden_states = hidden_states * torch.tensor(scale, dtype=hidden_states.dtype, device=hidden_states.device)
         if self.embed_positions is not None:
@@ -200,7 +205,7 @@ class EulerStackForCausalLM(EulerStackPreTrainedModel, GenerationMixin):
         super().__init__(config)
         self.model = EulerStackModel(config)
         self.vocab_size = config.vocab_size
-        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        self.lm_head = nn.Linear(config.embedding["d_embed"], config.vocab_size, bias=False)
         attach_laws(self, {n: law for n, law in config.init.items() if not n.startswith("model.")})
         self.post_init()
 

@@ -11,34 +11,36 @@ class RMSNorm(nn.Module):
     Parameters: d.
     """
 
-    def __init__(self, d: int, eps: float, unit_offset: bool = False):
+    def __init__(self, d: int, eps: float, unit_offset: bool = False, affine: bool = True):
         super().__init__()
         self.eps = eps
         self.unit_offset = unit_offset
-        self.weight = nn.Parameter(torch.empty(d))
+        self.weight = nn.Parameter(torch.empty(d)) if affine else None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """`x` [..., d] → the same shape and dtype."""
         wide = x.to(torch.promote_types(x.dtype, torch.float32))
         normed = wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + self.eps)
+        if self.weight is None:
+            return normed.to(x.dtype)
         if self.unit_offset:
             return (normed * (1.0 + self.weight.to(wide.dtype))).to(x.dtype)
         return self.weight * normed.to(x.dtype)
 
     def extra_repr(self) -> str:
-        return f"{tuple(self.weight.shape)}, eps={self.eps}"
+        return f"{None if self.weight is None else tuple(self.weight.shape)}, eps={self.eps}"
 
 
 class LayerNorm(nn.LayerNorm):
     """y = (x − mean) / √(var + eps) · w + b. Parameters: 2·d."""
 
-    def __init__(self, d: int, eps: float, unit_offset: bool = False):
-        super().__init__(d, eps=eps)
+    def __init__(self, d: int, eps: float, unit_offset: bool = False, affine: bool = True):
+        super().__init__(d, eps=eps, elementwise_affine=affine)
         self.unit_offset = unit_offset
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """`x` [..., d] → the same shape and dtype."""
-        weight = 1.0 + self.weight if self.unit_offset else self.weight
+        weight = 1.0 + self.weight if self.unit_offset and self.weight is not None else self.weight
         return nn.functional.layer_norm(x, self.normalized_shape, weight, self.bias, self.eps)
 
 
@@ -46,5 +48,5 @@ NORMS = {"rmsnorm": RMSNorm, "layernorm": LayerNorm}
 
 
 def build_norm(norm: dict, d: int) -> nn.Module:
-    """The norm that a resolved `norm` mapping (type, eps, unit_offset) describes, for width `d`."""
-    return NORMS[norm["type"]](d, norm["eps"], norm["unit_offset"])
+    """The norm that a resolved `norm` mapping (type, eps, unit_offset, affine) describes, for width `d`."""
+    return NORMS[norm["type"]](d, norm["eps"], norm["unit_offset"], norm["affine"])

@@ -1,6 +1,6 @@
 """Mixture of experts: Shazeer 2017, Switch (Fedus 2021), Mixtral 2024, DeepSeek-V3 2024, DeepSeek-V4.
 
-Experts are gated where the activation is swiglu or geglu, and two-matrix MLPs otherwise.
+Experts are gated where `gated` says so, else where the activation is swiglu or geglu, and two-matrix MLPs otherwise.
 """
 
 from collections.abc import Iterator
@@ -69,6 +69,7 @@ class MoeKeys(Keys):
     n_groups: Size | None = None
     routed_scale: Positive = 1.0
     norm_top_k: bool | None = None
+    gated: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +127,7 @@ class Moe:
     n_groups: int
     routed_scale: float
     norm_top_k: bool
+    gated: bool
 
     @classmethod
     def resolve(cls, keys: MoeKeys, activation: Activation, bias: bool, d_ff: int) -> "Moe":
@@ -153,12 +155,8 @@ class Moe:
             routed_scale=float(keys.routed_scale),
             # One expert's renormalised weight is always 1 and would give its router no gradient.
             norm_top_k=keys.top_k > 1 if keys.norm_top_k is None else keys.norm_top_k,
+            gated=activation in GATES if keys.gated is None else keys.gated,
         )
-
-    @property
-    def gated(self) -> bool:
-        """Whether experts have a gate."""
-        return self.activation in GATES
 
     def parameters(self, d_model: int) -> Iterator[Parameter]:
         """E·(2 or 3)·d·f for the experts, d·E for the router, one dense layer for all shared experts together."""

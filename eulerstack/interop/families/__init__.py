@@ -1,0 +1,11 @@
+"""The model families that can be imported, by `model_type`."""
+
+from eulerstack.interop.families import gemma2, gpt2, llama, mistral, mixtral, olmo2, opt, qwen2, qwen3
+from eulerstack.interop.families.family import Family
+
+FAMILIES: dict[str, Family] = {
+    module.FAMILY.model_type: module.FAMILY
+    for module in (gemma2, gpt2, llama, mistral, mixtral, olmo2, opt, qwen2, qwen3)
+}
+
+__all__ = ["FAMILIES", "Family"]

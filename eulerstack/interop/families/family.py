@@ -1,0 +1,30 @@
+"""What the importer needs to know of a model family."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from eulerstack.interop.config import Config
+from eulerstack.interop.plain import Parts
+from eulerstack.interop.weights import Rule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """One `model_type` of transformers.
+
+    `read`: its config → the parts of a spec. `rules`: where our tensors come from, by the names in a checkpoint of the
+    causal LM; `prefix` is what a checkpoint of the bare model lacks. `head` and `embedding` are the two names that tying
+    joins. `ignored`: patterns of tensors that old checkpoints carry and transformers skips. `add_bos`: what the
+    family's tokenizers do unless theirs says otherwise.
+    """
+
+    model_type: str
+    architectures: tuple[str, ...]
+    read: Callable[[Config], Parts]
+    rules: tuple[Rule, ...]
+    prefix: str = "model."
+    embedding: str = "model.embed_tokens.weight"
+    head: str = "lm_head.weight"
+    ignored: tuple[str, ...] = (r"rotary_emb\.inv_freq$",)
+    aliases: dict[str, str] = field(default_factory=dict)
+    add_bos: bool = True
