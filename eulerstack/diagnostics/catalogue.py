@@ -39,6 +39,7 @@ CATALOGUE: dict[str, Entry] = {
     "yaml-missing-colon": Entry(VALIDATION),
     "yaml-character": Entry(VALIDATION),
     "yaml-bracket": Entry(VALIDATION),
+    "yaml-value": Entry(VALIDATION),
     "yaml-quote": Entry(VALIDATION),
     "yaml-indent": Entry(VALIDATION),
     "yaml-escape": Entry(VALIDATION),

@@ -17,26 +17,26 @@ _DIM, _RESET = "\x1b[2m", "\x1b[0m"
 _COLOURS = {Severity.ERROR: "#d9534f", Severity.WARNING: "#b8860b", Severity.INFO: "#2f8fbf"}
 
 
-def terminal_lines(diagnostics: Iterable[Diagnostic], *, colour: bool = False) -> list[str]:
+def terminal_lines(diagnostics: Iterable[Diagnostic], *, color: bool = False) -> list[str]:
     """The three lines of each diagnostic, its source line and a caret, a blank line between two; at most 20.
 
-    With `colour` the lines carry ANSI codes: whoever calls knows whether a terminal reads them.
+    With `color` the lines carry ANSI codes: whoever calls knows whether a terminal reads them.
     """
     diagnostics = list(diagnostics)
     lines: list[str] = []
     for diagnostic in diagnostics[:REPORT_LIMIT]:
         if lines:
             lines.append("")
-        lines += _block(diagnostic, colour)
+        lines += _block(diagnostic, color)
     if len(diagnostics) > REPORT_LIMIT:
         lines += ["", i18n.text("render", "more", count=len(diagnostics) - REPORT_LIMIT)]
     return lines
 
 
-def _block(diagnostic: Diagnostic, colour: bool) -> Iterator[str]:
+def _block(diagnostic: Diagnostic, color: bool) -> Iterator[str]:
     first, fix, see = diagnostic.lines()
     excerpt = _excerpt(diagnostic.span) if diagnostic.span else []
-    if not colour:
+    if not color:
         yield from (first, fix, see, *excerpt)
         return
     label, tone = diagnostic.label, _ANSI[diagnostic.severity]

@@ -4,7 +4,7 @@ from eulerstack.dsl.document import Document, examine, resolve
 from eulerstack.dsl.inherit import Lookup, relative_lookup
 from eulerstack.dsl.parser import parse
 from eulerstack.dsl.reader import decode, read_file
-from eulerstack.dsl.tree import Entry, Mapping, Node, Path, Scalar, Sequence, dotted, find, locate
+from eulerstack.dsl.tree import Entry, Mapping, Node, Path, Scalar, Sequence, dotted, find, locate, refused_places
 
 __all__ = [
     "Document",
@@ -22,6 +22,7 @@ __all__ = [
     "locate",
     "parse",
     "read_file",
+    "refused_places",
     "relative_lookup",
     "resolve",
 ]

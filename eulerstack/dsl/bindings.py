@@ -95,9 +95,9 @@ class Bindings:
             formula = self._formula(scalar)
             value = self._evaluate(formula) if formula else None
             if value is None:
-                return replace(scalar, value=None, expression=text)
+                return replace(scalar, value=None, written=text)
             self._results[text] = int(value) if value.denominator == 1 else float(value)
-        return replace(scalar, value=self._results[text], expression=text)
+        return replace(scalar, value=self._results[text], written=text)
 
     def _formula(self, scalar: Scalar) -> _Formula | None:
         """Parses `${ … }`; None when it is wrong, which is reported."""

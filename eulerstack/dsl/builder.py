@@ -13,7 +13,7 @@ import yaml
 from eulerstack.diagnostics import Diagnostic, Source, Span, nearest
 from eulerstack.dsl.scalars import Refused, resolve_plain
 from eulerstack.dsl.syntax import span_of
-from eulerstack.dsl.tree import Entry, Mapping, Node, Scalar, Sequence
+from eulerstack.dsl.tree import Entry, Mapping, Node, Scalar, Sequence, Value
 
 MAX_NODES = 100_000
 """The most nodes a spec may have, aliases expanded."""
@@ -23,12 +23,7 @@ MAX_SCALAR = 1 << 16
 """The longest single scalar, in characters."""
 
 _TAG = "tag:yaml.org,2002:"
-_SCALAR_TAGS: dict[str, tuple[type, ...]] = {
-    f"{_TAG}int": (int,),
-    f"{_TAG}float": (int, float),
-    f"{_TAG}bool": (bool,),
-    f"{_TAG}null": (type(None),),
-}
+_SCALAR_TAGS = {f"{_TAG}int": int, f"{_TAG}float": float, f"{_TAG}bool": bool, f"{_TAG}null": type(None)}
 
 
 class _StopReadingError(Exception):
@@ -109,33 +104,21 @@ class Builder:
             self.report("merge-key", span)
             self._arrive(Built(Scalar(None, span)), key_text=None)
             return
-        value: object = event.value
-        if plain:
-            value = resolve_plain(event.value)
-        elif event.tag is not None:
-            value = self._tagged(event, span)
+        value: Value | Refused = event.value
         if len(event.value) > MAX_SCALAR:
             value = Refused("scalar-too-long", {"length": len(event.value), "limit": MAX_SCALAR})
+        elif plain:
+            value = resolve_plain(event.value)
+        elif event.tag is not None:
+            value = _tagged(event.tag, event.value)
         if isinstance(value, Refused):
-            if not is_key or value.code == "scalar-too-long":
+            if not (is_key and plain):  # a key that is no string is reported as such
                 self.diagnostics.append(Diagnostic(code=value.code, span=span, params=value.params))
-            value = None
-        built = Built(Scalar(value, span))  # type: ignore[arg-type]
+            built = Built(Scalar(None, span, written=event.value))
+        else:
+            built = Built(Scalar(value, span))
         self._remember(event.anchor, built)
         self._arrive(built, key_text=event.value)
-
-    def _tagged(self, event: yaml.ScalarEvent, span: Span) -> object:
-        if event.tag in ("!", f"{_TAG}str"):
-            return event.value
-        if event.tag is None or event.tag not in _SCALAR_TAGS:
-            self.report("custom-tag", span, tag=_tag_text(event.tag))
-            return None
-        value = resolve_plain(event.value)
-        if isinstance(value, Refused):
-            return value
-        if type(value) not in _SCALAR_TAGS[event.tag]:
-            return Refused("tag-mismatch", {"tag": _tag_text(event.tag), "value": event.value})
-        return float(value) if event.tag.endswith(":float") else value  # type: ignore[arg-type]
 
     def _begin(self, event: yaml.MappingStartEvent | yaml.SequenceStartEvent) -> None:
         mapping = isinstance(event, yaml.MappingStartEvent)
@@ -144,7 +127,7 @@ class Builder:
         if len(self._open) >= MAX_DEPTH:
             self.report("too-deep", span, limit=MAX_DEPTH)
             raise _StopReadingError
-        if event.tag not in (None, "!", f"{_TAG}map" if mapping else f"{_TAG}seq"):
+        if event.tag is not None and event.tag not in ("!", f"{_TAG}map" if mapping else f"{_TAG}seq"):
             self.report("custom-tag", span, tag=_tag_text(event.tag))
         if event.anchor is not None:
             self._anchors.pop(event.anchor, None)  # until its end, an alias to it is a recursion
@@ -237,6 +220,21 @@ class Builder:
         return None
 
 
-def _tag_text(tag: str | None) -> str:
-    tag = tag or "!"
+def _tagged(tag: str, text: str) -> Value | Refused:
+    """The value of a scalar with a tag: those of YAML's core schema are known."""
+    if tag in ("!", f"{_TAG}str"):
+        return text
+    if tag not in _SCALAR_TAGS:
+        return Refused("custom-tag", {"tag": _tag_text(tag)})
+    value = resolve_plain(text)
+    if isinstance(value, Refused):
+        return value
+    if tag == f"{_TAG}float" and type(value) is int:
+        return float(value)
+    return (
+        value if type(value) is _SCALAR_TAGS[tag] else Refused("tag-mismatch", {"tag": _tag_text(tag), "value": text})
+    )
+
+
+def _tag_text(tag: str) -> str:
     return f"!!{tag.removeprefix(_TAG)}" if tag.startswith(_TAG) else tag

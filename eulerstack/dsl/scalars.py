@@ -11,10 +11,12 @@ import math
 import re
 from dataclasses import dataclass, field
 
+from eulerstack.dsl.tree import Value
+
 MAX_DIGITS = 64
 """The longest integer that is read; nothing in the language is nearly as large."""
 
-_WORDS: dict[str, bool | None] = {
+_WORDS: dict[str, Value] = {
     "": None, "~": None, "null": None, "Null": None, "NULL": None,
     "true": True, "True": True, "TRUE": True,
     "false": False, "False": False, "FALSE": False,
@@ -34,7 +36,7 @@ class Refused:
     params: dict[str, object] = field(default_factory=dict)
 
 
-def resolve_plain(text: str) -> str | int | float | bool | Refused | None:
+def resolve_plain(text: str) -> Value | Refused:
     """The value of an unquoted scalar."""
     if text in _WORDS:
         return _WORDS[text]

@@ -8,21 +8,28 @@ from eulerstack.diagnostics import Span
 Path = tuple[str | int, ...]
 """Keys and indices from the root, e.g. `("layer_schedule", 0, "template")`."""
 
+Value = str | int | float | bool | None
+
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
     """A string, number, boolean or null.
 
-    `expression` is the `${ … }` that the author wrote, where the value was computed from one.
+    `written` is the author's text where the value was computed from it (`${ … }`), or refused: then the value is None.
     """
 
-    value: str | int | float | bool | None
+    value: Value
     span: Span
-    expression: str | None = None
+    written: str | None = None
 
-    def plain(self) -> str | int | float | bool | None:
+    def plain(self) -> Value:
         """The Python value."""
         return self.value
+
+    @property
+    def refused(self) -> bool:
+        """Whether the author's text is no value, which was reported."""
+        return self.value is None and self.written is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +119,17 @@ def locate(root: Node, path: Path, *, key: bool = False) -> Span:
             case _:
                 return span
     return span
+
+
+def refused_places(root: Node) -> frozenset[Span]:
+    """Where values stand that were refused: later layers find nulls there and need not complain again."""
+    match root:
+        case Scalar():
+            return frozenset({root.span}) if root.refused else frozenset()
+        case Sequence(items=children):
+            return frozenset().union(*map(refused_places, children))
+        case Mapping(entries=entries):
+            return frozenset().union(*(refused_places(entry.value) for entry in entries))
 
 
 def dotted(path: Path) -> str:
