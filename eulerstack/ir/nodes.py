@@ -8,12 +8,13 @@ from eulerstack.schema.base import Resolved
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Norm:
-    """A template's normalisation."""
+    """A template's normalisation. Without `affine` it has no weight and no bias."""
 
     type: Literal["rmsnorm", "layernorm"]
     position: Literal["pre", "post", "sandwich", "output"]
     eps: float
     unit_offset: bool
+    affine: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +55,8 @@ class State:
 class Block:
     """One distinct resolved layer: a template, its overrides applied, at one width of the stream.
 
-    `name` is unique in the model and is a template's name in the printed YAML; `template` is the author's name that it
-    came from. `d_model` is the width the mixer and ffn work at (after `shape_change`), `d_in` the width that enters.
+    `name` is unique in the model and is a template's name in the printed YAML. `d_model` is the width the mixer and ffn
+    work at (after `shape_change`), `d_in` the width that enters.
     """
 
     name: str
@@ -132,7 +133,10 @@ Node = Layer | Parallel | Integrator
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Embedding:
-    """Token embedding and positions. `rope_scaling` holds the type and that type's own keys, or is None."""
+    """Token embedding and positions. `rope_scaling` holds the type and that type's own keys, or is None.
+
+    `d_embed` is the width of the token table; where it is not d_model, a projection leads in and another one out.
+    """
 
     type: Literal["learned"]
     positional: Literal["rope", "none", "alibi", "learned"]
@@ -140,6 +144,8 @@ class Embedding:
     rope_scaling: dict[str, Any] | None
     tie_word_embeddings: bool
     scale: float
+    d_embed: int
+    dropout: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,123 @@
+"""Every tensor of the built model: its state_dict name, shape and start, without building it."""
+
+from collections.abc import Iterator
+
+from eulerstack.ir.modules import distinct_modules
+from eulerstack.ir.nodes import Block, Layer, Model, Node, Norm
+from eulerstack.schema.base import ONES, ZEROS, Init, Parameter, UnknownParameters, linear, parameters_of
+
+KEYS_AND_VALUES = ("k_proj.", "v_proj.", "k_norm.")
+"""What an attention with `kv_from` does not have: it attends to another layer's."""
+
+
+def parameter_table(model: Model) -> tuple[Parameter, ...]:
+    """All parameters, embeddings first, then layer by layer, then norm and readout; a tied readout is left out.
+
+    Raises UnknownParameters for a primitive that states none.
+    """
+    return tuple(_model_parameters(model))
+
+
+def root_parameters(model: Model) -> tuple[Parameter, ...]:
+    """The parameters outside the layers: embeddings, final norm, readout."""
+    return (*_embedding_parameters(model), *_final_parameters(model))
+
+
+def layer_parameters(block: Block, layer: Layer) -> tuple[Parameter, ...]:
+    """The parameters of one plain layer, named below `model.layers.{i}`."""
+    if block.residual.type == "hyper_connection":
+        raise UnknownParameters("hyper_connection")
+    if block.shape_change:
+        raise UnknownParameters("shape_change")
+    if layer.depth_gating:
+        raise UnknownParameters("depth_gating")
+    return tuple(_layer_parameters(block, layer))
+
+
+def norm_parameters(name: str, norm: Norm, width: int) -> Iterator[Parameter]:
+    """The weight `[width]` of a norm, and a layernorm's bias; neither without `affine`.
+
+    With `unit_offset` the weight is stored as w − 1.
+    """
+    if not norm.affine:
+        return
+    yield Parameter(f"{name}.weight", (width,), ZEROS if norm.unit_offset else ONES)
+    if norm.type == "layernorm":
+        yield Parameter(f"{name}.bias", (width,), ZEROS)
+
+
+def norm_names(block: Block) -> tuple[str, ...]:
+    """The norms of one plain layer in the order of use.
+
+    Around each branch: before it (pre, sandwich) and after it (sandwich, output; for post after the addition). Parallel
+    branches share the norm before them, and under post the one after their sum.
+    """
+    before, after = {
+        "pre": (True, False),
+        "post": (False, True),
+        "sandwich": (True, True),
+        "output": (False, True),
+    }[block.norm.position]
+    parallel = block.residual.type == "parallel"
+    names = ["mixer_norm"] * before + ["mixer_post_norm"] * after
+    if block.ffn is not None:
+        names += ["ffn_norm"] * (before and not parallel)
+        names += ["ffn_post_norm"] * (after and not (parallel and block.norm.position == "post"))
+    return tuple(names)
+
+
+def _model_parameters(model: Model) -> Iterator[Parameter]:
+    yield from _embedding_parameters(model)
+    for index, node in enumerate(distinct_modules(model.schedule)):
+        for parameter in _node_parameters(model, node):
+            yield parameter.below(f"model.layers.{index}")
+    yield from _final_parameters(model)
+
+
+def _embedding_parameters(model: Model) -> Iterator[Parameter]:
+    d, vocab, width = model.d_model, model.vocab_size, model.embedding.d_embed
+    yield Parameter("model.embed_tokens.weight", (vocab, width), Init("embedding", fan_in=vocab, fan_out=width))
+    if width != d:
+        yield from linear("model.embed_in", width, d)
+    if model.embedding.positional == "learned":
+        length = model.max_seq_len
+        yield Parameter("model.embed_positions.weight", (length, d), Init("embedding", fan_in=length, fan_out=d))
+
+
+def _final_parameters(model: Model) -> Iterator[Parameter]:
+    if model.head.final_norm:
+        yield from norm_parameters("model.norm", model.head.final_norm, model.d_model)
+    if model.head.mtp:
+        raise UnknownParameters("causal_lm_mtp")
+    width = model.embedding.d_embed
+    if width != model.d_model:
+        yield from linear("model.embed_out", model.d_model, width)
+    if not model.head.tie_weights:
+        shape = (model.vocab_size, width)
+        yield Parameter("lm_head.weight", shape, Init("readout", fan_in=width, fan_out=model.vocab_size))
+
+
+def _node_parameters(model: Model, node: Node) -> Iterator[Parameter]:
+    if not isinstance(node, Layer):
+        raise UnknownParameters(type(node).__name__.lower())
+    yield from layer_parameters(model.block(node.block), node)
+
+
+def _layer_parameters(block: Block, layer: Layer) -> Iterator[Parameter]:
+    norms = norm_names(block)
+    yield from _norms(block, norms, "mixer_norm")
+    for parameter in parameters_of(block.mixer, block.d_model):
+        if layer.kv_from is None or not parameter.name.startswith(KEYS_AND_VALUES):
+            yield parameter.below("mixer")
+    if block.memory:
+        yield from (parameter.below("memory") for parameter in parameters_of(block.memory, block.d_model))
+    yield from _norms(block, norms, "mixer_post_norm")
+    yield from _norms(block, norms, "ffn_norm")
+    if block.ffn:
+        yield from (parameter.below("ffn") for parameter in parameters_of(block.ffn, block.d_model))
+    yield from _norms(block, norms, "ffn_post_norm")
+
+
+def _norms(block: Block, present: tuple[str, ...], name: str) -> Iterator[Parameter]:
+    if name in present:
+        yield from norm_parameters(name, block.norm, block.d_model)

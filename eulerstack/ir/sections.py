@@ -1,0 +1,72 @@
+"""The sections that the architecture does not read, as plain canonical mappings: defaults filled, nulls left out."""
+
+from typing import Any
+
+from eulerstack.ir.blocks import Blocks
+from eulerstack.schema.base import Keys
+from eulerstack.schema.sections import (
+    AboutKeys,
+    CompatibilityKeys,
+    ModeKeys,
+    ObjectivesKeys,
+    ScalingKeys,
+    TissueKeys,
+    TokenizerKeys,
+    TrainingKeys,
+    TransitionKeys,
+)
+
+Plain = dict[str, Any]
+
+
+def written(keys: Keys) -> Plain:
+    """The keys with their defaults, without those that are null."""
+    return keys.model_dump(by_alias=True, exclude_none=True)
+
+
+def tokenizer_of(keys: TokenizerKeys) -> Plain:
+    """`tokenizer_contract`."""
+    return written(keys)
+
+
+def training_hints_of(keys: TrainingKeys) -> Plain:
+    """`training_hints`; scaling and the objectives always stand there, so that no reader has a default of its own."""
+    update: Plain = {}
+    if keys.scaling is None:
+        update["scaling"] = ScalingKeys()
+    if keys.differentiation_objectives is None:
+        update["differentiation_objectives"] = ObjectivesKeys()
+    return written(keys.model_copy(update=update))
+
+
+def compatibility_of(keys: CompatibilityKeys) -> Plain:
+    """`compatibility`."""
+    return written(keys)
+
+
+def modes_of(modes: list[ModeKeys] | None) -> list[Plain] | None:
+    """`execution_modes`; a phase sees the earlier phases' keys unless it says no."""
+    if modes is None:
+        return None
+    return [{**written(mode), "kv_share": mode.kv_share is not False} for mode in modes]
+
+
+def transition_of(keys: TransitionKeys | None) -> Plain | None:
+    """`transition`."""
+    return written(keys) if keys else None
+
+
+def about_of(keys: AboutKeys | None) -> Plain | None:
+    """`about`."""
+    return written(keys) if keys else None
+
+
+def tissue_of(keys: TissueKeys | None, blocks: Blocks) -> Plain | None:
+    """`tissue`, its templates replaced by the blocks that came from them; a column without any layer is gone."""
+    if keys is None:
+        return None
+    columns = [written(column) for column in keys.columns]
+    for column in columns:
+        column["templates"] = [name for template in column["templates"] for name in blocks.variants(template)]
+    columns = [column for column in columns if column["templates"]]
+    return {**written(keys), "columns": columns} if columns else None

@@ -1,0 +1,108 @@
+"""What the language says and the runtime does not build yet. This file shrinks as primitives arrive.
+
+The compiler refuses a model that uses any of it, by name: never another block in its place.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from eulerstack.ir.modules import plain_layers
+from eulerstack.ir.nodes import Block, Layer, Model
+
+MIXERS = frozenset({"attention"})
+FFNS = frozenset({"mlp", "gated_mlp", "moe"})
+
+Finding = tuple[str, str]
+"""The dotted path of the key in the canonical spec, and the primitive's name."""
+
+
+def unsupported(model: Model) -> list[Finding]:
+    """Each primitive of the model that the runtime lacks, with the place it is asked for at; empty: it compiles."""
+    found: list[Finding] = []
+    for block in model.blocks:
+        found += [(f"layer_templates.{block.name}.{path}", name) for path, name in _block(block)]
+    found += _schedule(model)
+    if model.head.type != "causal_lm":
+        found.append(("head.type", model.head.type))
+    found += _sections(model)
+    return found
+
+
+def _block(block: Block) -> Iterator[Finding]:
+    if block.mixer.type not in MIXERS:
+        yield "mixer.type", block.mixer.type
+    else:
+        yield from _attention(block.mixer)
+    if block.ffn is not None:
+        if block.ffn.type not in FFNS:
+            yield "ffn.type", block.ffn.type
+        elif block.ffn.type == "moe":
+            yield from _moe(block.ffn)
+    if block.residual.type == "hyper_connection":
+        yield "residual.type", "hyper_connection"
+    if block.memory is not None:
+        yield "memory.type", block.memory.type
+    if block.shape_change is not None:
+        yield "shape_change", "shape_change"
+
+
+def _attention(attention: Any) -> Iterator[Finding]:
+    path = "mixer.attention"
+    if attention.mla is not None:
+        yield f"{path}.mla", "mla"
+    if attention.compression is not None:
+        yield f"{path}.compression", attention.compression.type
+    if attention.window_mode == "nsa":
+        yield f"{path}.window_mode", "nsa"
+    if attention.attention_sinks is not None:
+        yield f"{path}.attention_sinks", "attention_sinks"
+    if attention.v_from_k:
+        yield f"{path}.v_from_k", "v_from_k"
+
+
+def _moe(moe: Any) -> Iterator[Finding]:
+    path = "ffn.moe"
+    if moe.bias:
+        yield "ffn.bias", "biases of experts"
+    if moe.affinity != "softmax":
+        yield f"{path}.affinity", f"{moe.affinity} routing"
+    if moe.bias_correction is not None and moe.bias_correction.enabled:
+        yield f"{path}.bias_correction", "bias_correction"
+    if moe.shared_experts:
+        yield f"{path}.shared_experts", "shared_experts"
+    if moe.routing.type != "learned":
+        yield f"{path}.routing.type", f"{moe.routing.type} routing"
+    if moe.n_groups > 1:
+        yield f"{path}.n_groups", "expert groups"
+    if moe.capacity_drop_policy != "overflow":
+        yield f"{path}.capacity_drop_policy", f"capacity_drop_policy {moe.capacity_drop_policy}"
+
+
+def _schedule(model: Model) -> Iterator[Finding]:
+    """Each kind of entry once, at its first place."""
+    first: dict[str, int] = {}
+    for index, node in enumerate(model.schedule):
+        if not isinstance(node, Layer):
+            first.setdefault(type(node).__name__.lower(), index)
+        for layer in plain_layers(node):
+            for key in ("share", "kv_from", "depth_gating"):
+                if getattr(layer, key) is not None:
+                    first.setdefault(key, index)
+    yield from ((f"layer_schedule[{index}]", name) for name, index in first.items())
+
+
+def _sections(model: Model) -> Iterator[Finding]:
+    hints = model.training_hints
+    if hints["scaling"]["parametrization"] != "standard":
+        yield "training_hints.scaling.parametrization", hints["scaling"]["parametrization"]
+    for name, coefficient in hints["differentiation_objectives"].items():
+        if coefficient:
+            yield f"training_hints.differentiation_objectives.{name}", name
+    if model.tissue and model.tissue["lateral_coef"]:
+        yield "tissue.lateral_coef", "lateral_coef"
+    if model.compatibility["dtype_policy"] != "uniform":
+        yield "compatibility.dtype_policy", model.compatibility["dtype_policy"]
+    if model.compatibility.get("quant_aware_training", {}).get("enabled"):
+        yield "compatibility.quant_aware_training", "quant_aware_training"
+    if model.execution_modes:
+        yield "execution_modes", "execution_modes"
