@@ -168,6 +168,7 @@ CATALOGUE: dict[str, Entry] = {
     "not-a-name": Entry(VALIDATION, see="eulerstack --help", call=True),
     "cell-empty": Entry(VALIDATION, see="eulerstack --help", call=True),
     "open-quote": Entry(VALIDATION, see="eulerstack --help", call=True),
+    "no-layout-engine": Entry(COMPILE, see="eulerstack draw --help", call=True),
     "unknown-variable": Entry(VALIDATION, see="eulerstack --help", call=True),
     "unknown-preset": Entry(VALIDATION, see="eulerstack presets list", call=True),
 }
