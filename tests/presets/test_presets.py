@@ -1,14 +1,14 @@
-"""Every preset goes the whole way: valid, as large as it says, compiled, trained, decoded; golden files tell changes."""
+"""Every preset goes the whole way: valid, as large as it says, compiled, trained, decoded; golden files show changes."""
 
 from pathlib import Path
 
 import pytest
 import torch
-from golden import GOLDEN, render
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from eulerstack import api, i18n, library
 from eulerstack.ir import count, laws, parameter_table
+from tests.presets.golden import GOLDEN, render
 
 TOTALS = {
     "arch_beginner_gpt2": 1.1e9,
@@ -33,7 +33,7 @@ def test_these_are_the_presets() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_it_is_valid_without_a_warning(name: str) -> None:
     report = api.validate(name)
-    assert [str(finding) for finding in report.findings] == []
+    assert [str(finding) for finding in report.diagnostics] == []
 
 
 @pytest.mark.parametrize("name", NAMES)
