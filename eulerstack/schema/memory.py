@@ -78,7 +78,7 @@ def resolve_memory(keys: MemoryKeys, dims: Dims) -> Memory:
     return MEMORIES[keys.type](
         update_at_inference=keys.update_at_inference,
         params=MemoryParams(hidden=keys.params.hidden),
-        inner_lr=float(keys.inner_lr),
+        inner_lr=keys.inner_lr,
         persistence=keys.persistence,
     )
 

@@ -5,7 +5,9 @@ Experts are gated where `gated` says so, else where the activation is swiglu or 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
 
 from eulerstack.schema.base import (
     ZEROS,
@@ -33,11 +35,14 @@ class BiasCorrectionKeys(Keys):
     target_imbalance: NonNegative = 0.0
 
 
+Salt = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+
+
 class RoutingKeys(Keys):
     """`moe.routing`: what chooses the experts."""
 
     type: Literal["learned", "hash"] = "learned"
-    hash_salt: Count | None = None
+    hash_salt: Salt | None = None
 
 
 class BalanceKeys(Keys):
@@ -139,12 +144,12 @@ class Moe:
             experts=keys.experts,
             top_k=keys.top_k,
             affinity=keys.affinity or keys.router or "softmax",
-            z_loss=float(keys.z_loss),
+            z_loss=keys.z_loss,
             load_balance_coef=keys.load_balance_coef,
-            capacity_factor=float(keys.capacity_factor),
+            capacity_factor=keys.capacity_factor,
             capacity_drop_policy=keys.capacity_drop_policy,
             router_init_std=keys.router_init_std,
-            router_jitter=float(keys.router_jitter),
+            router_jitter=keys.router_jitter,
             bias_correction=BiasCorrection(**dict(keys.bias_correction)),
             shared_experts=keys.shared_experts,
             routing=Routing(**dict(keys.routing)),
@@ -152,7 +157,7 @@ class Moe:
             d_expert=d_expert,
             d_shared=keys.d_shared or d_expert,
             n_groups=groups(keys),
-            routed_scale=float(keys.routed_scale),
+            routed_scale=keys.routed_scale,
             # One expert's renormalised weight is always 1 and would give its router no gradient.
             norm_top_k=keys.top_k > 1 if keys.norm_top_k is None else keys.norm_top_k,
             gated=activation in GATES if keys.gated is None else keys.gated,

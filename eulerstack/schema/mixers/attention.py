@@ -216,7 +216,7 @@ class Attention:
             head_dim=head_dim,
             qkv_bias=keys.qkv_bias,
             out_bias=keys.out_bias,
-            attn_drop=dims.attn_dropout if keys.attn_drop is None else float(keys.attn_drop),
+            attn_drop=dims.attn_dropout if keys.attn_drop is None else keys.attn_drop,
             window=window,
             window_mode=mode,
             window_dilation=dilation,

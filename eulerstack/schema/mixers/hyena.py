@@ -29,7 +29,7 @@ class Hyena:
     @classmethod
     def resolve(cls, keys: HyenaKeys, dims: Dims) -> "Hyena":
         """Nothing here derives from the model."""
-        return cls(depth=keys.depth, filter_hidden=keys.filter_hidden, filter_decay=float(keys.filter_decay))
+        return cls(depth=keys.depth, filter_hidden=keys.filter_hidden, filter_decay=keys.filter_decay)
 
 
 def check(keys: HyenaKeys, dims: Dims, report: Report) -> None:

@@ -60,7 +60,7 @@ class Ttt:
         return cls(
             inner_model=InnerModel(type=inner.type, hidden=hidden),
             inner_optimizer=keys.inner_optimizer,
-            inner_lr=float(keys.inner_lr),
+            inner_lr=keys.inner_lr,
             inner_steps_per_token=keys.inner_steps_per_token,
             chunk_size=keys.chunk_size,
             n_heads=keys.n_heads or dims.n_heads,
