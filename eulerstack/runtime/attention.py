@@ -109,7 +109,8 @@ class Attention(nn.Module):
         """Mix `hidden_states` [B, T, M] over the sequence.
 
         `attention_mask` is what `masks.build_mask` made for this layer's kind, `position_embeddings` cos and sin
-        [B, T, D]; `cache_index` is this occurrence's place in the cache. Returns the output [B, T, M] and, where the implementation computes them, the weights [B, H, T, S].
+        [B, T, D]; `cache_index` is this occurrence's place in the cache. Returns the output [B, T, M] and, where the
+        implementation computes them, the weights [B, H, T, S].
         """
         query_BHTD, key_BKTD, value_BKTD = self.project(hidden_states)
         if self.use_rope:

@@ -15,10 +15,12 @@ MIXERS = {"attention": Attention}
 
 
 class LayerOutput(NamedTuple):
-    """What a layer hands on: the stream [B, T, M], and the router's logits [B, T, E] of a mixture of experts."""
+    """What a layer hands on: the stream [B, T, M]; of a mixture of experts, its router's logits [B, T, E] and choice
+    [B, T, K]. Flat, so that gradient checkpointing of either kind carries it."""
 
     hidden_states: torch.Tensor
-    router_logits: torch.Tensor | None
+    router_logits: torch.Tensor | None = None
+    router_index: torch.Tensor | None = None
 
 
 class EulerStackDecoderLayer(GradientCheckpointingLayer):
@@ -45,7 +47,6 @@ class EulerStackDecoderLayer(GradientCheckpointingLayer):
         self.dropout = nn.Dropout(config.training_hints.get("dropout", 0.0))
         self.mixer = MIXERS[block["mixer"]["type"]](config, block, layer_idx)
         self.ffn = build_ffn(config, block)
-        self.load_balance_coef, self.z_loss, self.top_k = _router_coefficients(config, block)
 
         norm_before = self.position in ("pre", "sandwich")
         norm_after = self.position != "pre"
@@ -63,25 +64,30 @@ class EulerStackDecoderLayer(GradientCheckpointingLayer):
         attention_masks: dict | None = None,
         position_embeddings: dict | None = None,
         past_key_values=None,
+        token_mask: torch.Tensor | None = None,
+        input_ids: torch.Tensor | None = None,
         **kwargs,
     ) -> LayerOutput:
         """`hidden_states` [B, T, M] → the same shape.
 
         `attention_masks` and `position_embeddings` hold what each kind of layer needs, by the keys that the model gave
-        its layers (`mask_key`, `rope_key`).
+        its layers (`mask_key`, `rope_key`); `token_mask` [B, T] is 0 for padding, None without any.
         """
-        context = {
+        for_mixer = {
             "attention_mask": (attention_masks or {}).get(self.mask_key),
             "position_embeddings": (position_embeddings or {}).get(self.rope_key),
             "past_key_values": past_key_values,
+            "token_mask": token_mask,
             **kwargs,
         }
+        for_ffn = {"token_mask": token_mask, "input_ids": input_ids}
         if self.parallel:
-            return self._parallel(hidden_states, context)
-        hidden_states, _ = self._branch(hidden_states, self.mixer, self.mixer_norm, self.mixer_post_norm, context)
+            return self._parallel(hidden_states, for_mixer, for_ffn)
+        hidden_states, _ = self._branch(hidden_states, self.mixer, self.mixer_norm, self.mixer_post_norm, for_mixer)
         if self.ffn is None:
-            return LayerOutput(hidden_states, None)
-        return LayerOutput(*self._branch(hidden_states, self.ffn, self.ffn_norm, self.ffn_post_norm, {}))
+            return LayerOutput(hidden_states)
+        hidden_states, routing = self._branch(hidden_states, self.ffn, self.ffn_norm, self.ffn_post_norm, for_ffn)
+        return LayerOutput(hidden_states, *routing)
 
     def state_layers(self) -> list:
         """Fresh, empty cache layers for every stateful module of this layer."""
@@ -103,26 +109,25 @@ class EulerStackDecoderLayer(GradientCheckpointingLayer):
         """Which of the model's rotary embeddings this layer reads."""
         return getattr(self.mixer, "rope_key", None)
 
-    def _branch(self, x, module, norm_in, norm_out, context: dict) -> tuple[torch.Tensor, torch.Tensor | None]:
-        update, extra = _call(module, x if norm_in is None else norm_in(x), context)
+    def _branch(self, x, module, norm_in, norm_out, context: dict) -> tuple[torch.Tensor, tuple]:
+        update, *rest = module(x if norm_in is None else norm_in(x), **context)
         update = self.dropout(update)
         if self.position == "post":
-            return norm_out(x + self.scaling * update), extra
-        return x + self.scaling * (update if norm_out is None else norm_out(update)), extra
+            return norm_out(x + self.scaling * update), tuple(rest)
+        return x + self.scaling * (update if norm_out is None else norm_out(update)), tuple(rest)
 
-    def _parallel(self, x: torch.Tensor, context: dict) -> LayerOutput:
+    def _parallel(self, x: torch.Tensor, for_mixer: dict, for_ffn: dict) -> LayerOutput:
         normed = x if self.mixer_norm is None else self.mixer_norm(x)
-        mixed, _ = _call(self.mixer, normed, context)
-        mixed = self.dropout(mixed)
-        router_logits = None
+        update = self.dropout(self.mixer(normed, **for_mixer)[0])
         if self.position in ("sandwich", "output"):
-            mixed = self.mixer_post_norm(mixed)
+            update = self.mixer_post_norm(update)
+        routing: tuple = ()
         if self.ffn is not None:
-            fed, router_logits = _call(self.ffn, normed, {})
+            fed, *routing = self.ffn(normed, **for_ffn)
             fed = self.dropout(fed)
-            mixed = mixed + (fed if self.ffn_post_norm is None else self.ffn_post_norm(fed))
-        summed = x + self.scaling * mixed
-        return LayerOutput(self.mixer_post_norm(summed) if self.position == "post" else summed, router_logits)
+            update = update + (fed if self.ffn_post_norm is None else self.ffn_post_norm(fed))
+        summed = x + self.scaling * update
+        return LayerOutput(self.mixer_post_norm(summed) if self.position == "post" else summed, *routing)
 
 
 def build_ffn(config, block: dict) -> nn.Module | None:
@@ -138,22 +143,3 @@ def build_ffn(config, block: dict) -> nn.Module | None:
         case "gated_mlp":
             return GatedMlp(block["d_model"], spec["d_ff"], spec["activation"], spec["bias"])
     raise ValueError(f"unknown ffn type {spec['type']!r}")
-
-
-def _call(module: nn.Module, x: torch.Tensor, context: dict) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """A mixer's or ffn's output and what it returns beside it: a mixture's router logits, else nothing kept."""
-    out = module(x, **context)
-    if isinstance(module, MixtureOfExperts):
-        return out
-    return (out[0], None) if isinstance(out, tuple) else (out, None)
-
-
-def _router_coefficients(config, block: dict) -> tuple[float, float, int]:
-    """The layer's load-balance and z-loss coefficients and its top_k; zeros without a router."""
-    ffn = block["ffn"]
-    if ffn is None or ffn["type"] != "moe":
-        return 0.0, 0.0, 0
-    moe = ffn["moe"]
-    written = moe["load_balance_coef"]
-    balance = config.training_hints.get("router_aux_loss_coef", 0.01) if written is None else written
-    return balance, moe["z_loss"] or 0.0, moe["top_k"]

@@ -32,9 +32,9 @@ class Mlp(nn.Module):
         self.up_proj = nn.Linear(d_model, d_ff, bias=bias)
         self.down_proj = nn.Linear(d_ff, d_model, bias=bias)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """`x` [..., d] → the same shape."""
-        return self.down_proj(self.activation(self.up_proj(x)))
+    def forward(self, x: torch.Tensor, **kwargs) -> tuple[torch.Tensor]:
+        """`x` [..., d] → the same shape, in a tuple of one."""
+        return (self.down_proj(self.activation(self.up_proj(x))),)
 
 
 class GatedMlp(nn.Module):
@@ -47,6 +47,6 @@ class GatedMlp(nn.Module):
         self.up_proj = nn.Linear(d_model, d_ff, bias=bias)
         self.down_proj = nn.Linear(d_ff, d_model, bias=bias)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """`x` [..., d] → the same shape."""
-        return self.down_proj(self.activation(self.gate_proj(x)) * self.up_proj(x))
+    def forward(self, x: torch.Tensor, **kwargs) -> tuple[torch.Tensor]:
+        """`x` [..., d] → the same shape, in a tuple of one."""
+        return (self.down_proj(self.activation(self.gate_proj(x)) * self.up_proj(x)),)

@@ -1,32 +1,26 @@
-"""Mixture-of-experts feed-forward (Shazeer 2017, Mixtral 2024): a router picks k of E experts for every token.
+"""Mixture-of-experts feed-forward (Shazeer 2017, Switch 2021, Mixtral 2024, DeepSeek-V3 2024, DeepSeek-V4).
 
-The experts' matrices are 3-D tensors, multiplied by `torch.nn.functional.grouped_mm` through transformers' experts
-interface (`model.set_experts_implementation("eager")` gives the plain loop, for float64).
+Features: gated and plain experts, with biases; shared experts; jitter; capacity with dropped tokens. Which experts a
+token uses is the router's business (`router.py`). The experts' matrices are 3-D tensors, multiplied by
+`torch.nn.functional.grouped_mm` through transformers' experts interface
+(`model.set_experts_implementation("eager")` gives the plain loop, for float64).
 
-Shape suffixes: N tokens (B·T), E experts, K chosen experts per token, M d_model, F expert width.
+Shape suffixes: B batch, T tokens, N = B·T, E experts, K chosen experts per token, C capacity, M d_model, F
+expert width.
 """
+
+import math
 
 import torch
 from torch import nn
 from transformers.integrations import use_experts_implementation
 
-from .feed_forward import ACTIVATIONS
-
-
-def run_experts_one_by_one(module: nn.Module, x_NM, index_NK, weight_NK, first, second) -> torch.Tensor:
-    """Σ_k weight · second(e, first(e, x)) with one pass per expert that received a token."""
-    out_NM = torch.zeros_like(x_NM)
-    for expert in range(module.num_experts):
-        token, slot = torch.where(index_NK == expert)
-        if token.numel() == 0:
-            continue
-        y = second(expert, first(expert, x_NM[token])) * weight_NK[token, slot, None]
-        out_NM.index_add_(0, token, y.to(out_NM.dtype))
-    return out_NM
+from .feed_forward import ACTIVATIONS, GatedMlp, Mlp
+from .router import Router
 
 
 class _Experts(nn.Module):
-    """What gated and plain experts share: sizes, activation and the reference loop over experts."""
+    """What gated and plain experts share: sizes, activation, the down projection, the reference loop over experts."""
 
     def __init__(self, config, d_model: int, spec: dict):
         super().__init__()
@@ -35,94 +29,177 @@ class _Experts(nn.Module):
         self.intermediate_dim = spec["moe"]["d_expert"]
         self.act_fn = ACTIVATIONS[spec["activation"]]
         self.down_proj = nn.Parameter(torch.empty(self.num_experts, d_model, self.intermediate_dim))
+        self.down_proj_bias = nn.Parameter(torch.empty(self.num_experts, d_model)) if spec["bias"] else None
 
-    def _down(self, expert: int, hidden: torch.Tensor) -> torch.Tensor:
-        return nn.functional.linear(hidden, self.down_proj[expert])
+    def one_by_one(self, x_NM: torch.Tensor, index_NK: torch.Tensor, weight_NK: torch.Tensor) -> torch.Tensor:
+        """Σ_k weight · down(e, up(e, x)) with one pass per expert that received a token."""
+        out_NM = torch.zeros_like(x_NM)
+        for expert in range(self.num_experts):
+            token, slot = torch.where(index_NK == expert)
+            if token.numel() == 0:
+                continue
+            bias = None if self.down_proj_bias is None else self.down_proj_bias[expert]
+            y = nn.functional.linear(self.up(expert, x_NM[token]), self.down_proj[expert], bias)
+            out_NM.index_add_(0, token, (y * weight_NK[token, slot, None]).to(out_NM.dtype))
+        return out_NM
 
 
-@use_experts_implementation
-class GatedExperts(_Experts):
+class _GatedExperts(_Experts):
     """E gated MLPs: `gate_up_proj` [E, 2F, M], `down_proj` [E, M, F]. Parameters: 3·E·M·F, of which k/E are active."""
 
     def __init__(self, config, d_model: int, spec: dict):
         super().__init__(config, d_model, spec)
-        self.gate_up_proj = nn.Parameter(torch.empty(self.num_experts, 2 * self.intermediate_dim, d_model))
+        width = 2 * self.intermediate_dim
+        self.gate_up_proj = nn.Parameter(torch.empty(self.num_experts, width, d_model))
+        self.gate_up_proj_bias = nn.Parameter(torch.empty(self.num_experts, width)) if spec["bias"] else None
 
     def forward(self, hidden_states: torch.Tensor, top_k_index: torch.Tensor, top_k_weights: torch.Tensor):
         """`hidden_states` [N, M], `top_k_index` and `top_k_weights` [N, K] → [N, M]."""
-        return run_experts_one_by_one(self, hidden_states, top_k_index, top_k_weights, self._up, self._down)
+        return self.one_by_one(hidden_states, top_k_index, top_k_weights)
 
-    def _up(self, expert: int, x: torch.Tensor) -> torch.Tensor:
-        gate, up = nn.functional.linear(x, self.gate_up_proj[expert]).chunk(2, dim=-1)
+    def up(self, expert: int, x: torch.Tensor) -> torch.Tensor:
+        """One expert's hidden layer for the tokens `x` [n, M] → [n, F]."""
+        bias = None if self.gate_up_proj_bias is None else self.gate_up_proj_bias[expert]
+        gate, up = nn.functional.linear(x, self.gate_up_proj[expert], bias).chunk(2, dim=-1)
         return self.act_fn(gate) * up
 
 
-@use_experts_implementation(has_gate=False)
-class PlainExperts(_Experts):
+class _PlainExperts(_Experts):
     """E two-matrix MLPs: `up_proj` [E, F, M], `down_proj` [E, M, F]. Parameters: 2·E·M·F, of which k/E are active."""
 
     def __init__(self, config, d_model: int, spec: dict):
         super().__init__(config, d_model, spec)
         self.up_proj = nn.Parameter(torch.empty(self.num_experts, self.intermediate_dim, d_model))
+        self.up_proj_bias = nn.Parameter(torch.empty(self.num_experts, self.intermediate_dim)) if spec["bias"] else None
 
     def forward(self, hidden_states: torch.Tensor, top_k_index: torch.Tensor, top_k_weights: torch.Tensor):
         """`hidden_states` [N, M], `top_k_index` and `top_k_weights` [N, K] → [N, M]."""
-        return run_experts_one_by_one(self, hidden_states, top_k_index, top_k_weights, self._up, self._down)
+        return self.one_by_one(hidden_states, top_k_index, top_k_weights)
 
-    def _up(self, expert: int, x: torch.Tensor) -> torch.Tensor:
-        return self.act_fn(nn.functional.linear(x, self.up_proj[expert]))
+    def up(self, expert: int, x: torch.Tensor) -> torch.Tensor:
+        """One expert's hidden layer for the tokens `x` [n, M] → [n, F]."""
+        bias = None if self.up_proj_bias is None else self.up_proj_bias[expert]
+        return self.act_fn(nn.functional.linear(x, self.up_proj[expert], bias))
 
 
-class Router(nn.Module):
-    """Scores every expert for every token: logits = W · x. Parameters: E·M."""
+@use_experts_implementation
+class GatedExperts(_GatedExperts):
+    """Gated experts without biases, under any experts implementation."""
 
-    def __init__(self, d_model: int, n_experts: int):
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(n_experts, d_model))
 
-    def forward(self, x_NM: torch.Tensor) -> torch.Tensor:
-        """[N, M] → logits [N, E]."""
-        return nn.functional.linear(x_NM, self.weight)
+@use_experts_implementation(has_bias=True)
+class BiasedGatedExperts(_GatedExperts):
+    """Gated experts with biases, under any experts implementation."""
+
+
+@use_experts_implementation(has_gate=False)
+class PlainExperts(_PlainExperts):
+    """Two-matrix experts without biases, under any experts implementation."""
+
+
+@use_experts_implementation(has_gate=False, has_bias=True)
+class BiasedPlainExperts(_PlainExperts):
+    """Two-matrix experts with biases, under any experts implementation."""
+
+
+EXPERTS = {
+    (True, False): GatedExperts,
+    (True, True): BiasedGatedExperts,
+    (False, False): PlainExperts,
+    (False, True): BiasedPlainExperts,
+}
+"""(gated, biased) → the class."""
 
 
 class MixtureOfExperts(nn.Module):
-    """y = Σ_{e ∈ top-k} p_e · expert_e(x), with p = softmax(W_r x) over all experts, renormalised over the chosen.
+    """y = Σ_{e chosen} w_e · expert_e(x) + shared(x), the choice and the weights by the router.
 
     | symbol | key | |
     |---|---|---|
-    | E, k | `experts`, `top_k` | experts, and how many a token uses |
+    | E, K | `experts`, `top_k` | experts, and how many a token uses |
     | F | `d_expert` | an expert's width |
     | σ | `router_jitter` | in training the router's and the experts' input is multiplied by U(1−σ, 1+σ) |
+    | C | `capacity_factor`·N·K/E | in training, with policy drop or pad, an expert keeps its C highest-weight tokens |
 
-    Parameters: E·M (router) + 3·E·M·F (gated experts), of which E·M + 3·k·M·F are active for a token.
-    Source: Mixtral (Jiang 2024); jitter: Switch Transformer (Fedus 2021).
+    A dropped choice adds nothing to its token, which the residual stream carries on. Policy pad computes the same with
+    static shapes [E, C, M]. Parameters: E·M (router) + 3·E·M·F + 3·M·(shared_experts·d_shared), with gated experts.
     """
 
     def __init__(self, config, d_model: int, spec: dict):
         super().__init__()
         moe = spec["moe"]
-        self.top_k = moe["top_k"]
         self.jitter = moe["router_jitter"]
-        self.normalise = moe["norm_top_k"]
-        self.routed_scale = moe["routed_scale"]
-        self.router = Router(d_model, moe["experts"])
-        self.experts = (GatedExperts if moe["gated"] else PlainExperts)(config, d_model, spec)
+        self.capacity_factor, self.policy = moe["capacity_factor"], moe["capacity_drop_policy"]
+        self.router = Router(config, d_model, moe)
+        gated = moe["gated"]
+        self.experts = EXPERTS[gated, spec["bias"]](config, d_model, spec)
+        shared = moe["shared_experts"] * moe["d_shared"]
+        dense = GatedMlp if gated else Mlp
+        self.shared = dense(d_model, shared, spec["activation"], spec["bias"]) if shared else None
 
-    def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """`hidden_states` [B, T, M] → the output [B, T, M] and the router's logits [B, T, E]."""
+    def forward(
+        self,
+        hidden_states: torch.Tensor,
+        token_mask: torch.Tensor | None = None,
+        input_ids: torch.Tensor | None = None,
+        **kwargs,
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """`hidden_states` [B, T, M] → the output [B, T, M], the router's logits [B, T, E] and its choice [B, T, K].
+
+        `token_mask` [B, T] is 0 for padding, which takes no capacity; `input_ids` [B, T] is what hash routing reads.
+        """
+        residual = hidden_states
         if self.training and self.jitter > 0:
             noise = torch.empty_like(hidden_states).uniform_(1.0 - self.jitter, 1.0 + self.jitter)
             hidden_states = hidden_states * noise
         x_NM = hidden_states.reshape(-1, hidden_states.shape[-1])
-        logits_NE = self.router(x_NM)
-        weight_NK, index_NK = self.choose(logits_NE)
-        y_NM = self.experts(x_NM, index_NK, weight_NK.to(x_NM.dtype))
-        return y_NM.view_as(hidden_states), logits_NE.view(*hidden_states.shape[:-1], -1)
+        logits_NE, weight_NK, index_NK = self.router(x_NM, None if input_ids is None else input_ids.reshape(-1))
+        y_NM = self._run(x_NM, index_NK, weight_NK.to(x_NM.dtype), token_mask)
+        y_BTM = y_NM.view_as(residual)
+        if self.shared is not None:
+            y_BTM = y_BTM + self.shared(residual)[0]
+        batch = residual.shape[:-1]
+        return y_BTM, logits_NE.view(*batch, -1), index_NK.view(*batch, -1)
 
-    def choose(self, logits_NE: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The weights and indices [N, K] of each token's experts, computed in fp32 at least."""
-        wide = torch.promote_types(logits_NE.dtype, torch.float32)
-        weight_NK, index_NK = logits_NE.softmax(dim=-1, dtype=wide).topk(self.top_k, dim=-1)
-        if self.normalise:
-            weight_NK = weight_NK / weight_NK.sum(dim=-1, keepdim=True)
-        return weight_NK * self.routed_scale, index_NK
+    def _run(self, x_NM, index_NK, weight_NK, token_mask) -> torch.Tensor:
+        if not self.training or self.policy == "overflow":
+            return self.experts(x_NM, index_NK, weight_NK)
+        n_experts, top_k = self.experts.num_experts, index_NK.shape[1]
+        capacity = max(1, math.ceil(self.capacity_factor * x_NM.shape[0] * top_k / n_experts))
+        rank_NK = rank_in_expert(index_NK, weight_NK.detach(), token_mask, n_experts)
+        kept_NK = rank_NK < capacity
+        if self.policy == "drop":
+            return self.experts(x_NM, index_NK, weight_NK * kept_NK)
+        return self._run_padded(x_NM, index_NK, weight_NK, rank_NK, capacity)
+
+    def _run_padded(self, x_NM, index_NK, weight_NK, rank_NK, capacity: int) -> torch.Tensor:
+        """Every expert over exactly `capacity` rows; a row that nobody claimed is zeros and is read by nobody."""
+        n_experts, kept_NK = self.experts.num_experts, rank_NK < capacity
+        row_NK = torch.where(kept_NK, index_NK * capacity + rank_NK, n_experts * capacity)
+        padded = x_NM.new_zeros(n_experts * capacity + 1, x_NM.shape[-1])
+        token_NK = torch.arange(x_NM.shape[0], device=x_NM.device)[:, None].expand_as(row_NK)
+        padded = padded.index_add(0, row_NK.flatten(), x_NM[token_NK.flatten()])
+        rows_ECM = padded[:-1].view(n_experts, capacity, -1)
+        experts = self.experts
+        hidden_ECF = torch.stack([experts.up(e, rows_ECM[e]) for e in range(n_experts)])
+        out_ECM = torch.bmm(hidden_ECF, experts.down_proj.transpose(1, 2))
+        if experts.down_proj_bias is not None:
+            out_ECM = out_ECM + experts.down_proj_bias[:, None]
+        gathered_NKM = out_ECM.flatten(0, 1)[row_NK.clamp(max=n_experts * capacity - 1)]
+        return (gathered_NKM * (weight_NK * kept_NK)[..., None]).sum(dim=1)
+
+
+def rank_in_expert(index_NK, weight_NK, token_mask, n_experts: int) -> torch.Tensor:
+    """For each choice its place among the choices of the same expert, by falling weight, padding last. Shape [N, K]."""
+    index, weight = index_NK.flatten(), weight_NK.flatten().float()
+    if token_mask is not None:
+        real = token_mask.reshape(-1, 1).expand_as(index_NK).flatten().bool()
+        weight = weight.masked_fill(~real, -torch.inf)
+    by_weight = weight.argsort(descending=True, stable=True)
+    order = by_weight[index[by_weight].argsort(stable=True)]
+    counts_E = torch.zeros(n_experts, dtype=torch.long, device=index.device).scatter_add(
+        0, index, torch.ones_like(index)
+    )
+    start_E = counts_E.cumsum(0) - counts_E
+    place = torch.arange(len(order), device=index.device) - start_E[index[order]]
+    return torch.empty_like(order).scatter(0, order, place).view_as(index_NK)

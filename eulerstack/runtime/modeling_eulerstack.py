@@ -6,6 +6,7 @@ Read `decoder_layer.py` next, then the mixers and feed-forwards it names. Expert
 Works with torch ≥ 2.13 and transformers 5.23. Shape suffixes: B batch, T tokens, M d_model, V vocabulary, E experts.
 """
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -21,11 +22,13 @@ from .attention import Attention
 from .cache import EulerStackCache
 from .configuration_eulerstack import EulerStackConfig
 from .decoder_layer import EulerStackDecoderLayer
+from .expert_balance import follow_optimizer, record_loads
 from .initialization import apply_law, attach_laws
 from .masks import build_mask
+from .mixture_of_experts import MixtureOfExperts
 from .normalization import build_norm
 from .positions import RopeSettings, RotaryEmbedding
-from .router_losses import load_balancing_loss, router_z_loss
+from .router_losses import Routing, load_balancing_loss, router_z_loss, sequence_balance_loss
 
 
 class Occurrence(NamedTuple):
@@ -33,6 +36,13 @@ class Occurrence(NamedTuple):
 
     module: int
     cache_index: int
+
+
+@dataclass
+class EulerStackModelOutput(MoeModelOutputWithPast):
+    """As transformers' output of a mixture of experts, with the experts that each router chose, [B, T, K] a layer."""
+
+    router_index: tuple[torch.Tensor, ...] | None = None
 
 
 class EulerStackPreTrainedModel(PreTrainedModel):
@@ -47,6 +57,7 @@ class EulerStackPreTrainedModel(PreTrainedModel):
     _supports_sdpa = True
     _supports_flex_attn = True
     _supports_attention_backend = True
+    _keep_in_fp32_modules_strict = ["e_score_correction_bias"]
     _can_record_outputs = {"hidden_states": EulerStackDecoderLayer, "attentions": Attention}
 
     @torch.no_grad()
@@ -72,7 +83,9 @@ class EulerStackModel(EulerStackPreTrainedModel):
         learned = positional == "learned"
         self.embed_positions = nn.Embedding(config.max_position_embeddings, d_model) if learned else None
         self.dropout = nn.Dropout(config.embedding["dropout"])
-        first_use = {entry["module"]: (index, entry["block"]) for index, entry in reversed([*enumerate(config.schedule)])}
+        first_use = {
+            entry["module"]: (index, entry["block"]) for index, entry in reversed([*enumerate(config.schedule)])
+        }
         self.layers = nn.ModuleList(
             EulerStackDecoderLayer(config, config.blocks[block], index)
             for _, (index, block) in sorted(first_use.items())
@@ -83,6 +96,11 @@ class EulerStackModel(EulerStackPreTrainedModel):
         self.rotary = nn.ModuleDict()
         self._share_rotary_embeddings(first_use)
         self._attach_laws(first_use)
+        mixtures = [
+            layer.ffn for o in self.occurrences if isinstance((layer := self.layers[o.module]).ffn, MixtureOfExperts)
+        ]
+        self.routers = [mixture.router for mixture in mixtures]
+        self._followed: int | None = None
         self.gradient_checkpointing = False
         self.post_init()
 
@@ -132,7 +150,7 @@ class EulerStackModel(EulerStackPreTrainedModel):
         inputs_embeds: torch.FloatTensor | None = None,
         use_cache: bool | None = None,
         **kwargs,
-    ) -> MoeModelOutputWithPast:
+    ) -> EulerStackModelOutput:
         """Hidden states [B, T, M] of `input_ids` [B, T] or `inputs_embeds` [B, T, M].
 
         `attention_mask` [B, S] is 0 for padding (S counts cached tokens too) or a ready 4-D mask; `position_ids`
@@ -156,28 +174,46 @@ class EulerStackModel(EulerStackPreTrainedModel):
         }
         position_embeddings = {key: rotary(hidden_states, position_ids) for key, rotary in self.rotary.items()}
 
-        router_logits = []
+        token_mask = None
+        if attention_mask is not None and attention_mask.dim() == 2:
+            token_mask = attention_mask[:, -inputs_embeds.shape[1] :]
+        routings = []
         for occurrence in self.occurrences:
-            hidden_states, logits = self.layers[occurrence.module](
+            hidden_states, logits, index = self.layers[occurrence.module](
                 hidden_states,
                 attention_masks=masks,
                 position_embeddings=position_embeddings,
                 position_ids=position_ids,
                 past_key_values=past_key_values,
                 cache_index=occurrence.cache_index,
+                token_mask=token_mask,
+                input_ids=input_ids,
                 **kwargs,
             )
             if logits is not None:
-                router_logits.append(logits)
+                routings.append(Routing(logits, index))
         if self.norm is not None:
             hidden_states = self.norm(hidden_states)
         if self.embed_out is not None:
             hidden_states = self.embed_out(hidden_states)
-        return MoeModelOutputWithPast(
+        if self.training and torch.is_grad_enabled():
+            self._count_loads(routings, token_mask)
+        return EulerStackModelOutput(
             last_hidden_state=hidden_states,
             past_key_values=past_key_values,
-            router_logits=tuple(router_logits) or None,
+            router_logits=tuple(r.logits for r in routings) or None,
+            router_index=tuple(r.index for r in routings) or None,
         )
+
+    def _count_loads(self, routings: list[Routing], token_mask: torch.Tensor | None) -> None:
+        """Remember how loaded the experts are, for the correction after the optimizer's step."""
+        corrected = [router for router in self.routers if router.e_score_correction_bias is not None]
+        if not corrected:
+            return
+        if self._followed != id(self):  # a copied model is followed by itself
+            follow_optimizer(self, corrected)
+            self._followed = id(self)
+        record_loads(self.routers, routings, token_mask)
 
     def _positions(self, inputs_embeds, attention_mask, past_key_values) -> torch.LongTensor:
         n_tokens = inputs_embeds.shape[1]
@@ -246,7 +282,8 @@ class EulerStackForCausalLM(EulerStackPreTrainedModel, GenerationMixin):
         if labels is not None:
             loss = self.loss_function(logits, labels, self.vocab_size, **kwargs)
         if outputs.router_logits is not None and (output_router_logits or labels is not None):
-            aux_loss, weighted = self._router_losses(outputs.router_logits, attention_mask)
+            routings = [Routing(*pair) for pair in zip(outputs.router_logits, outputs.router_index, strict=True)]
+            aux_loss, weighted = self._router_losses(routings, attention_mask)
             if labels is not None and self.training:
                 loss = loss + weighted.to(loss) * _share_of_batch(labels, **kwargs)
         return MoeCausalLMOutputWithPast(
@@ -259,27 +296,30 @@ class EulerStackForCausalLM(EulerStackPreTrainedModel, GenerationMixin):
             router_logits=_flatten(outputs.router_logits) if output_router_logits else None,
         )
 
-    def _router_losses(self, router_logits, attention_mask) -> tuple[torch.Tensor, torch.Tensor]:
+    def _router_losses(self, routings: list[Routing], attention_mask) -> tuple[torch.Tensor, torch.Tensor]:
         """The load-balancing loss, and the sum of all router losses times their coefficients.
 
-        Layers with equal experts, top_k and coefficients are pooled; groups count by their number of layers.
+        Layers with equal experts, top_k and coefficients are pooled; groups count by their number of layers. A choice
+        by hash cannot be balanced and has only a z-loss.
         """
         token_mask = None
         if attention_mask is not None and attention_mask.dim() == 2:
-            token_mask = attention_mask[:, -router_logits[0].shape[1] :]
-        groups: dict[tuple, list[torch.Tensor]] = {}
-        routed = [layer for o in self.model.occurrences if (layer := self.model.layers[o.module]).top_k]
-        for layer, logits in zip(routed, router_logits, strict=True):
-            identity = (logits.shape[-1], layer.top_k, layer.load_balance_coef, layer.z_loss)
-            groups.setdefault(identity, []).append(logits)
-        balance = weighted = router_logits[0].new_zeros((), dtype=torch.float32)
-        for (_, top_k, balance_coef, z_coef), logits in groups.items():
-            share = len(logits) / len(router_logits)
-            loss = load_balancing_loss(logits, top_k, token_mask)
+            token_mask = attention_mask[:, -routings[0].logits.shape[1] :]
+        groups: dict[tuple, list[Routing]] = {}
+        for router, routing in zip(self.model.routers, routings, strict=True):
+            identity = (router.coefficients, routing.logits.shape[-1], routing.index.shape[-1])
+            groups.setdefault(identity, []).append(routing)
+        balance = weighted = routings[0].logits.new_zeros((), dtype=torch.float32)
+        for (coefficients, *_), group in groups.items():
+            share = len(group) / len(routings)
+            loss = load_balancing_loss(group, coefficients.affinity, token_mask)
             balance = balance + share * loss
-            weighted = weighted + share * balance_coef * loss
-            if z_coef:
-                weighted = weighted + share * z_coef * router_z_loss(logits, token_mask)
+            weighted = weighted + share * coefficients.load_balance * loss
+            if coefficients.z_loss:
+                weighted = weighted + share * coefficients.z_loss * router_z_loss(group, token_mask)
+            if coefficients.sequence:
+                losses = [sequence_balance_loss(r, coefficients.affinity, token_mask) for r in group]
+                weighted = weighted + coefficients.sequence * torch.stack(losses).sum()
         return balance, weighted
 
     def _prepare_cache_for_generation(

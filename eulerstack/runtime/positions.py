@@ -72,7 +72,7 @@ def rotate(x_BHTD: torch.Tensor, cos_BTD: torch.Tensor, sin_BTD: torch.Tensor) -
 
 
 def alibi_slopes(n_heads: int) -> list[float]:
-    """ALiBi's slope per head: 2^(−8i/n) for a power of two; else the nearest lower one's, then every other of twice it."""
+    """A slope a head: 2^(−8i/n) for a power of two; else those of the next lower one, then every other of twice it."""
     power = 2 ** math.floor(math.log2(n_heads))
     slopes = [2 ** (-8 * (i + 1) / power) for i in range(power)]
     return slopes + [2 ** (-4 * (2 * i + 1) / power) for i in range(n_heads - power)]

@@ -1,35 +1,73 @@
-"""Losses on a router's logits: load balancing (Fedus 2021) and the z-loss (Zoph 2022).
+"""Losses on a router's scores: load balancing (Fedus 2021), per sequence (DeepSeek-V3), and the z-loss (Zoph 2022).
 
-Shape suffixes: N tokens over all pooled layers, E experts, K chosen experts per token.
+Shape suffixes: B sequences, T tokens, N tokens over all pooled layers, E experts, K chosen experts per token.
 """
+
+from typing import NamedTuple
 
 import torch
 
+from .router import affinity
 
-def load_balancing_loss(logits: list[torch.Tensor], top_k: int, token_mask: torch.Tensor | None) -> torch.Tensor:
+
+class Routing(NamedTuple):
+    """What one router did in one forward: logits [B, T, E] and the chosen experts [B, T, K]."""
+
+    logits: torch.Tensor
+    index: torch.Tensor
+
+
+def load_balancing_loss(routings: list[Routing], kind: str, token_mask: torch.Tensor | None) -> torch.Tensor:
     """E · Σ_e f_e · P_e, tokens of all given layers pooled, as transformers' Mixtral computes it.
 
-    f_e is how many of its k choices a token gives to expert e, P_e its mean probability; uniform routing gives k.
-    `logits`: one [B, T, E] per layer; `token_mask` [B, T] is 0 for padding, which is not counted. A scalar in fp32.
+    f_e is how many of its K choices a token gives to expert e, P_e its mean affinity, normalised over experts; uniform
+    routing gives K. `token_mask` [B, T] is 0 for padding, which is not counted. A scalar, fp32 at least.
     """
-    n_experts = logits[0].shape[-1]
-    probability_NE = _pool(logits, token_mask).softmax(dim=-1)
-    chosen_NK = probability_NE.topk(top_k, dim=-1).indices
-    counts_E = torch.zeros(n_experts, dtype=probability_NE.dtype, device=probability_NE.device)
-    counts_E = counts_E.scatter_add(0, chosen_NK.flatten(), torch.ones_like(chosen_NK.flatten(), dtype=counts_E.dtype))
+    n_experts = routings[0].logits.shape[-1]
+    probability_NE = _probability(_pool([r.logits for r in routings], token_mask), kind)
+    chosen_NK = _pool([r.index for r in routings], token_mask)
     n_tokens = max(probability_NE.shape[0], 1)
-    return n_experts * (counts_E / n_tokens * probability_NE.sum(0) / n_tokens).sum()
+    frequency_E = count_choices(chosen_NK, n_experts).to(probability_NE.dtype) / n_tokens
+    return n_experts * (frequency_E * probability_NE.sum(0) / n_tokens).sum()
 
 
-def router_z_loss(logits: list[torch.Tensor], token_mask: torch.Tensor | None) -> torch.Tensor:
-    """mean(logsumexp(logits)²) over all tokens of all given layers, padding left out. A scalar in fp32."""
-    log_z_N = _pool(logits, token_mask).logsumexp(dim=-1)
+def sequence_balance_loss(routing: Routing, kind: str, token_mask: torch.Tensor | None) -> torch.Tensor:
+    """Mean over sequences of Σ_e f_e · P_e, f_e = E/(K·T) · choices of e in the sequence (DeepSeek-V3, eq. 17–20)."""
+    n_experts, top_k = routing.logits.shape[-1], routing.index.shape[-1]
+    probability_BTE = _probability(routing.logits, kind)
+    mask_BT = torch.ones(routing.index.shape[:2], device=routing.index.device) if token_mask is None else token_mask
+    mask_BT1 = mask_BT[..., None].to(probability_BTE.dtype)
+    length_B1 = mask_BT1.sum(1).clamp(min=1)
+    chosen_BTE = torch.nn.functional.one_hot(routing.index, n_experts).sum(2).to(probability_BTE.dtype)
+    frequency_BE = (chosen_BTE * mask_BT1).sum(1) * n_experts / (top_k * length_B1)
+    mean_BE = (probability_BTE * mask_BT1).sum(1) / length_B1
+    return (frequency_BE * mean_BE).sum(-1).mean()
+
+
+def router_z_loss(routings: list[Routing], token_mask: torch.Tensor | None) -> torch.Tensor:
+    """mean(logsumexp(logits)²) over all tokens of all given layers, padding left out. A scalar, fp32 at least."""
+    logits_NE = _pool([r.logits for r in routings], token_mask)
+    wide = torch.promote_types(logits_NE.dtype, torch.float32)
+    log_z_N = logits_NE.to(wide).logsumexp(dim=-1)
     return log_z_N.square().sum() / max(log_z_N.shape[0], 1)
 
 
-def _pool(logits: list[torch.Tensor], token_mask: torch.Tensor | None) -> torch.Tensor:
-    """All real tokens of all layers, [N, E], in fp32 at least."""
-    pooled = torch.stack([layer.flatten(0, 1) for layer in logits])
-    if token_mask is not None:
-        pooled = pooled[:, token_mask.flatten().bool()]
-    return pooled.flatten(0, 1).to(torch.promote_types(pooled.dtype, torch.float32))
+def count_choices(index: torch.Tensor, n_experts: int) -> torch.Tensor:
+    """How often each expert was chosen, [E], int64."""
+    flat = index.flatten()
+    return torch.zeros(n_experts, dtype=torch.long, device=flat.device).scatter_add(0, flat, torch.ones_like(flat))
+
+
+def real_tokens(per_layer: torch.Tensor, token_mask: torch.Tensor | None) -> torch.Tensor:
+    """[B, T, …] → [n, …], padding left out."""
+    flat = per_layer.flatten(0, 1)
+    return flat if token_mask is None else flat[token_mask.flatten().bool()]
+
+
+def _pool(per_layer: list[torch.Tensor], token_mask: torch.Tensor | None) -> torch.Tensor:
+    return torch.cat([real_tokens(layer, token_mask) for layer in per_layer])
+
+
+def _probability(logits: torch.Tensor, kind: str) -> torch.Tensor:
+    score = affinity(logits, kind)
+    return score if kind == "softmax" else score / score.sum(dim=-1, keepdim=True)

@@ -1,0 +1,58 @@
+"""Balancing experts without a loss (Wang 2024): after each optimizer step, b_e += rate · sign(mean load − load_e).
+
+Loads are counted in training forwards, padding left out, and summed over micro-batches and over processes. The update
+hangs on torch's own optimizer hook, so it works under any trainer whose optimizer is a `torch.optim.Optimizer`, happens
+once per step, and not when a gradient scaler skips the step. The biases are buffers, saved with the model.
+"""
+
+import weakref
+
+import torch
+from torch import distributed, nn
+from torch.optim.optimizer import register_optimizer_step_post_hook
+
+from .router import Router
+from .router_losses import Routing, count_choices, real_tokens
+
+
+def record_loads(routers: list[Router], routings: list[Routing], token_mask: torch.Tensor | None) -> None:
+    """Add this forward's choices to each corrected router's pending load."""
+    for router, routing in zip(routers, routings, strict=True):
+        if router.e_score_correction_bias is None:
+            continue
+        load_E = count_choices(real_tokens(routing.index, token_mask), router.n_experts)
+        router.pending_load = load_E if router.pending_load is None else router.pending_load + load_E
+
+
+@torch.no_grad()
+def update_biases(routers: list[Router]) -> None:
+    """Move every bias by its pending load, summed over all processes, and start counting anew."""
+    pending = [router for router in routers if router.pending_load is not None]
+    if not pending:
+        return
+    loads = torch.cat([router.pending_load for router in pending])
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.all_reduce(loads)
+    for router, load_E in zip(pending, loads.split([r.n_experts for r in pending]), strict=True):
+        load_E = load_E.double()
+        off_E = load_E.mean() - load_E
+        off_E = torch.where(off_E.abs() > router.target_imbalance * load_E.mean(), off_E, 0.0)
+        bias_E = router.e_score_correction_bias
+        bias_E.add_((router.update_rate * off_E.sign()).to(bias_E))
+        router.pending_load = None
+
+
+def follow_optimizer(model: nn.Module, routers: list[Router]) -> None:
+    """Call `update_biases` after every step of an optimizer that holds parameters of `model`, as long as it lives."""
+    model_reference, router_references = weakref.ref(model), [weakref.ref(router) for router in routers]
+
+    def after_step(optimizer: torch.optim.Optimizer, args: tuple, kwargs: dict) -> None:
+        model = model_reference()
+        if model is None:
+            handle.remove()
+            return
+        stepped = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+        if any(id(parameter) in stepped for parameter in model.parameters()):
+            update_biases([router for reference in router_references if (router := reference()) is not None])
+
+    handle = register_optimizer_step_post_hook(after_step)
