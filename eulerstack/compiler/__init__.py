@@ -1,1 +1,105 @@
-"""Layer 4: an IR model becomes a runtime JSON or a HuggingFace model directory."""
+"""Layer 4: an IR model becomes a runtime JSON or a HuggingFace model directory. No torch is loaded for it."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from eulerstack.compiler.config import config_dict, spec_from_config
+from eulerstack.compiler.directory import (
+    Progress,
+    Report,
+    tensors_of,
+    write_directory,
+    write_json_file,
+)
+from eulerstack.compiler.runtime_json import runtime_config, runtime_json
+from eulerstack.compiler.tokenizer import Mode
+from eulerstack.compiler.weights import MAX_SHARD_SIZE, Stream, Tensor
+from eulerstack.diagnostics import Diagnostic, Span, collect
+from eulerstack.ir.nodes import Model
+from eulerstack.ir.support import unsupported
+
+__all__ = [
+    "CompileResult",
+    "Progress",
+    "Tensor",
+    "check_supported",
+    "compile_model",
+    "config_dict",
+    "runtime_config",
+    "runtime_json",
+    "spec_from_config",
+    "tensors_of",
+    "write_json_file",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class CompileResult:
+    """A finished model directory: its files, its size in parameters and bytes, the seconds it took, what to know."""
+
+    path: Path
+    files: tuple[str, ...]
+    parameters: int
+    bytes: int
+    seconds: float
+    warnings: tuple[Diagnostic, ...]
+
+
+def compile_model(
+    model: Model,
+    target: str | Path,
+    *,
+    source_text: str | None = None,
+    locate: Callable[[str], Span | None] | None = None,
+    overwrite: bool = False,
+    tokenizer: Mode = "auto",
+    seed: int | None = None,
+    weights: Stream | None = None,
+    max_shard_size: int = MAX_SHARD_SIZE,
+    progress: Report | None = None,
+) -> CompileResult:
+    """Write `model` as a directory that `AutoModelForCausalLM.from_pretrained(…, trust_remote_code=True)` loads.
+
+    - source_text: the author's own spec, kept as eulerstack.source.yml.
+    - locate: finds the place of a dotted path of the authored spec, for errors.
+    - seed: of the initial weights; unwritten, the spec's `training_hints.seed`, else 0.
+    - weights: gives the values of imported weights in place of drawn ones.
+
+    Raises CompileError: a primitive that is not built yet, a target that must not be written, a tokenizer that does not
+    fit or is required and missing, a disk that is too small. Then nothing is left at `target` that was not there.
+    """
+    start = time.perf_counter()
+    check_supported(model, locate)
+    written = write_directory(
+        model,
+        target,
+        source_text=source_text,
+        overwrite=overwrite,
+        tokenizer=tokenizer,
+        seed=model.training_hints.get("seed") or 0 if seed is None else seed,
+        weights=weights,
+        max_shard_size=max_shard_size,
+        progress=progress,
+    )
+    return CompileResult(
+        path=written.path,
+        files=written.files,
+        parameters=written.parameters,
+        bytes=written.bytes,
+        seconds=time.perf_counter() - start,
+        warnings=written.warnings,
+    )
+
+
+def check_supported(model: Model, locate: Callable[[str], Span | None] | None = None) -> None:
+    """Raise CompileError naming every primitive of the model that the runtime does not build yet."""
+    findings = [
+        Diagnostic(
+            code="not-built", span=locate(path) if locate else None, params={"primitive": primitive, "path": path}
+        )
+        for path, primitive in unsupported(model)
+    ]
+    if findings:
+        raise collect(findings)

@@ -10,12 +10,13 @@ import hashlib
 import json
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,6 +39,9 @@ _STORED = {"float32": "<f4", "float16": "<f2", "bfloat16": "<u2"}
 _WIDTH = {"float32": 4, "float16": 2, "bfloat16": 2}
 
 Law = Mapping[str, Any]
+Stream = Callable[[Sequence["Tensor"]], Iterator["np.ndarray"]]
+"""Turns the tensors of a file into their values: contiguous little-endian arrays that, one after the other, are the
+file's data (bfloat16 as uint16)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,54 +139,45 @@ def bytes_needed(shards: Iterable[Shard]) -> int:
 
 
 def write(
-    shards: tuple[Shard, ...],
-    directory: Path,
-    *,
-    seed: int,
-    threads: int | None = None,
-    advance: Callable[[int], None] | None = None,
+    shards: Iterable[Shard], directory: Path, stream: Stream, *, advance: Callable[[int], None] | None = None
 ) -> None:
-    """Draw and write every tensor into `directory`, and the index if there are several files.
+    """Write every shard into `directory`, and the index if there are several.
 
-    `advance` is called with the number of bytes just written. Raises OSError.
+    `stream` gives the values of each file; `advance` is called with the number of bytes just written. Raises OSError.
     """
-    threads = threads or _usable_cpus()
-    with ThreadPoolExecutor(threads) as pool:
-        for shard in shards:
-            with open(directory / shard.filename, "xb") as out:
-                out.write(shard.header())
-                for data in _in_order(pool, threads, shard.tensors, seed):
-                    out.write(data)
-                    if advance:
-                        advance(data.nbytes)
-                sync(out)
+    shards = tuple(shards)
+    for shard in shards:
+        with open(directory / shard.filename, "xb") as out:
+            out.write(shard.header())
+            for values in stream(shard.tensors):
+                out.write(values)
+                if advance:
+                    advance(values.nbytes)
     index = index_of(shards)
     if index is not None:
-        with open(directory / INDEX_NAME, "xb") as out:
-            out.write(json.dumps(index, indent=2, sort_keys=True).encode() + b"\n")
-            sync(out)
+        (directory / INDEX_NAME).write_text(json.dumps(index, indent=2, sort_keys=True) + "\n", "utf-8")
 
 
-def sync(out: BinaryIO) -> None:
-    """Bring the file's bytes to the disk."""
-    out.flush()
-    os.fsync(out.fileno())
+def drawn(seed: int, threads: int | None = None) -> Stream:
+    """The stream of initial values under `seed`, drawn by as many threads as there are CPUs, at most `MAX_THREADS`."""
+    return partial(_draw_ahead, seed, threads or _usable_cpus())
 
 
-def _in_order(pool: ThreadPoolExecutor, threads: int, tensors: Iterable[Tensor], seed: int) -> Iterator["np.ndarray"]:
-    """Every block of every tensor in file order, one per thread drawn ahead."""
+def _draw_ahead(seed: int, threads: int, tensors: Sequence[Tensor]) -> Iterator["np.ndarray"]:
+    """Every block of every tensor in order, one per thread drawn ahead."""
     ahead: deque[Future[np.ndarray]] = deque()
-    try:
-        for tensor in tensors:
-            for block in range(-(-tensor.count // BLOCK)):
-                ahead.append(pool.submit(draw_block, tensor, block, seed))
-                if len(ahead) > threads:
-                    yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()
-    finally:
-        for future in ahead:
-            future.cancel()
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for tensor in tensors:
+                for block in range(-(-tensor.count // BLOCK)):
+                    ahead.append(pool.submit(draw_block, tensor, block, seed))
+                    if len(ahead) > threads:
+                        yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            for future in ahead:
+                future.cancel()
 
 
 def draw_block(tensor: Tensor, block: int, seed: int) -> "np.ndarray":

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 
 from eulerstack.compiler import weights
-from eulerstack.compiler.weights import Tensor, draw_block, index_of, plan, round_to_bfloat16, write
+from eulerstack.compiler.weights import Tensor, draw_block, drawn, index_of, plan, round_to_bfloat16, write
 
 NORMAL = {"law": "normal", "std": 0.02}
 
@@ -39,7 +39,7 @@ def read(directory: Path) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
 def test_the_safetensors_library_reads_what_was_written(tmp_path: Path, dtype: str) -> None:
     tensors = some_tensors(dtype)
-    write(plan(tensors), tmp_path, seed=0)
+    write(plan(tensors), tmp_path, drawn(0))
     found = read(tmp_path)
     assert {name: tuple(value.shape) for name, value in found.items()} == {t.name: t.shape for t in tensors}
     assert {name: value.dtype for name, value in found.items()} == {t.name: getattr(torch, t.dtype) for t in tensors}
@@ -50,7 +50,7 @@ def test_the_safetensors_library_reads_what_was_written(tmp_path: Path, dtype: s
 
 
 def test_every_tensor_starts_at_a_multiple_of_its_element_size(tmp_path: Path) -> None:
-    write(plan(some_tensors()), tmp_path, seed=0)
+    write(plan(some_tensors()), tmp_path, drawn(0))
     raw = (tmp_path / "model.safetensors").read_bytes()
     length = int.from_bytes(raw[:8], "little")
     assert length % 8 == 0
@@ -66,7 +66,7 @@ def test_a_tensors_bytes_depend_on_neither_shards_nor_threads(
 ) -> None:
     monkeypatch.setattr(weights, "BLOCK", 100)
     expected = {t.name: [draw_block(t, b, 5) for b in range(-(-t.count // 100))] for t in some_tensors("float32")}
-    write(plan(some_tensors("float32"), max_shard_size), tmp_path, seed=5, threads=threads)
+    write(plan(some_tensors("float32"), max_shard_size), tmp_path, drawn(5, threads))
     found = read(tmp_path)
     for name, blocks in expected.items():
         assert np.array_equal(np.concatenate(blocks), found[name].numpy().ravel()), name
@@ -146,5 +146,5 @@ def test_an_unknown_law_is_not_guessed() -> None:
 
 def test_progress_adds_up_to_the_tensors_bytes(tmp_path: Path) -> None:
     seen: list[int] = []
-    write(plan(some_tensors()), tmp_path, seed=0, advance=seen.append)
+    write(plan(some_tensors()), tmp_path, drawn(0), advance=seen.append)
     assert sum(seen) == sum(t.nbytes for t in some_tensors())

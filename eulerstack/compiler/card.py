@@ -1,0 +1,126 @@
+"""The model card: README.md of a compiled directory, as the HuggingFace hub shows it."""
+
+from eulerstack import i18n
+from eulerstack.drawing import NoLayoutEngineError, draw
+from eulerstack.ir.fold import Run, fold
+from eulerstack.ir.nodes import Integrator, Layer, Model, Parallel
+from eulerstack.ir.totals import count
+
+DRAWING = "architecture.svg"
+
+_CARD = """\
+---
+library_name: transformers
+pipeline_tag: text-generation
+license: apache-2.0
+tags:
+- eulerstack
+---
+
+# {name}
+
+{intro}
+
+| {property} | {value} |
+|---|---|
+{rows}
+
+## {schedule_title}
+
+{schedule}
+
+## {use_title}
+
+```python
+{code}
+```
+
+{files}
+"""
+
+
+def model_card(model: Model, *, has_tokenizer: bool, seed: int | None) -> tuple[str | None, str]:
+    """The drawing as SVG (None where this machine cannot draw) and the card's text in the current language.
+
+    `seed` None: the weights were not drawn but came from elsewhere.
+    """
+    drawing = _drawing(model)
+    folded = "```\n" + schedule_text(fold(model.schedule)) + "\n```"
+    card = _CARD.format(
+        name=model.name,
+        intro=_text("intro_drawn", seed=seed) if seed is not None else _text("intro_given"),
+        property=_text("property"),
+        value=_text("value"),
+        rows="\n".join(f"| {name} | {value} |" for name, value in _rows(model)),
+        schedule_title=_text("schedule"),
+        schedule=f"![{model.name}]({DRAWING})" if drawing is not None else folded,
+        use_title=_text("use"),
+        code=_code(has_tokenizer),
+        files=_text("files"),
+    )
+    return drawing, card
+
+
+def _drawing(model: Model) -> str | None:
+    try:
+        return draw(model).svg
+    except NoLayoutEngineError:
+        return None
+
+
+def _text(key: str, **params: object) -> str:
+    return i18n.text("compiler", f"card.{key}", **params)
+
+
+def _rows(model: Model) -> list[tuple[str, object]]:
+    totals = count(model)
+    return [
+        (_text("parameters"), f"{totals.total:,}"),
+        (_text("active"), f"{totals.active:,}"),
+        (_text("layers"), len(model.schedule)),
+        ("d_model", model.d_model),
+        ("n_heads / n_kv_heads / head_dim", f"{model.n_heads} / {model.n_kv_heads} / {model.head_dim}"),
+        ("vocab_size", model.vocab_size),
+        ("max_seq_len", model.max_seq_len),
+        ("positional", model.embedding.positional),
+        ("dtype", model.dtype),
+        ("tokenizer", model.tokenizer.get("pretrained") or model.tokenizer["type"]),
+    ]
+
+
+def schedule_text(runs: tuple[Run, ...], indent: str = "") -> str:
+    """The folded schedule, one line for each run."""
+    lines = []
+    for run in runs:
+        times = f"{run.repeat} × "
+        if run.leaf is None:
+            inner = tuple(part for part in run.body if isinstance(part, Run))
+            lines += [f"{indent}{times}(", schedule_text(inner, indent + "  "), f"{indent})"]
+        else:
+            lines.append(f"{indent}{times}{_node_text(run.leaf)}")
+    return "\n".join(lines)
+
+
+def _node_text(node: Layer | Parallel | Integrator) -> str:
+    match node:
+        case Layer():
+            return node.block
+        case Parallel():
+            bodies = (f"{stream.name}: {_body_text(stream.body)}" for stream in node.streams)
+            return f"({' ∥ '.join(bodies)}) → {node.merge.type}"
+        case Integrator():
+            return f"{node.type} × {node.steps} ({_body_text(node.body)})"
+
+
+def _body_text(layers: tuple[Layer, ...]) -> str:
+    return schedule_text(fold(layers)).replace("\n", ", ")
+
+
+def _code(has_tokenizer: bool) -> str:
+    imports = ["AutoModelForCausalLM"] + ["AutoTokenizer"] * has_tokenizer
+    lines = [
+        f"from transformers import {', '.join(imports)}",
+        "",
+        'model = AutoModelForCausalLM.from_pretrained(".", trust_remote_code=True)',
+    ]
+    return "\n".join(lines + ['tokenizer = AutoTokenizer.from_pretrained(".")'] * has_tokenizer)
