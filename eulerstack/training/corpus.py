@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HELD_OUT_EVERY = 16
-LEFT_OUT = frozenset({"site-packages", "dist-packages", "test", "tests", "idle_test", "encodings", "__pycache__"})
+LEFT_OUT = frozenset(
+    {"site-packages", "dist-packages", "test", "tests", "idle_test", "encodings", "pydoc_data", "__pycache__"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,7 @@ def standard_library(limit: int = 4_000_000) -> Corpus:
     """About `limit` characters of the running Python's own sources, one of sixteen files held out.
 
     The order is fixed but mixes the modules: files are sorted by a hash of their name, so that a run that stops early
-    has still seen all kinds of them. Tests, installed packages and the tables of encodings are left out.
+    has still seen all kinds of them. Tests, installed packages and generated tables are left out.
     """
     root = Path(sysconfig.get_path("stdlib"))
     names = (path.relative_to(root) for path in root.rglob("*.py"))

@@ -1,4 +1,4 @@
-"""Every preset goes the whole way: valid, as large as it says, compiled, trained, decoded; golden files show changes."""
+"""Every preset goes the whole way: valid, as large as it says, compiled, trained, decoded; golden files tell."""
 
 from pathlib import Path
 
