@@ -1,0 +1,181 @@
+"""Checks inside and between the sections: model, tokenizer, embedding, head, training, phases, tissue."""
+
+from eulerstack.schema.facts import named_fields
+from eulerstack.schema.findings import Findings
+from eulerstack.schema.parts import Parts
+from eulerstack.schema.sections import (
+    ROPE_SCALING_NEEDED,
+    ROPE_SCALING_OWN,
+    EmbeddingKeys,
+    HeadKeys,
+    ModelKeys,
+    RopeScalingKeys,
+    TokenizerKeys,
+    TrainingKeys,
+)
+from eulerstack.schema.traits import keeps_recurrent_state, mixers_of, reads_rope, routed_units
+from eulerstack.schema.vocabularies import vocabulary_size
+
+
+def check_sections(parts: Parts, findings: Findings) -> None:
+    """All checks of this file."""
+    if parts.model:
+        _check_heads(parts, parts.model, findings)
+    if parts.tokenizer_contract:
+        _check_tokenizer(parts, parts.tokenizer_contract, findings)
+    if parts.embedding:
+        _check_embedding(parts, parts.embedding, findings)
+    if parts.head:
+        _check_head(parts, parts.head, findings)
+    if parts.embedding and parts.head:
+        _check_ties(parts.embedding, parts.head, findings)
+    _check_training(parts, parts.training_hints, findings)
+    _check_quantisation(parts, findings)
+    _check_phases(parts, findings)
+    _check_tissue(parts, findings)
+
+
+def _check_heads(parts: Parts, model: ModelKeys, findings: Findings) -> None:
+    if model.head_dim is None and model.d_model % model.n_heads:
+        near = min(
+            (count for count in range(1, min(model.d_model, 4096) + 1) if model.d_model % count == 0),
+            key=lambda count: abs(count - model.n_heads),
+        )
+        findings.add("heads-not-whole", ("model", "n_heads"), d_model=model.d_model, n_heads=model.n_heads, near=near)
+    elif (head_dim := model.head_dim or model.d_model // model.n_heads) % 2 and reads_rope(parts):
+        findings.add("rope-head-dim-odd", ("model", "head_dim" if model.head_dim else "n_heads"), head_dim=head_dim)
+    if model.n_kv_heads and model.n_heads % model.n_kv_heads:
+        findings.add(
+            "kv-heads-not-whole", ("model", "n_kv_heads"), n_heads=model.n_heads, n_kv_heads=model.n_kv_heads
+        )
+
+
+def _check_tokenizer(parts: Parts, tokenizer: TokenizerKeys, findings: Findings) -> None:
+    path = ("tokenizer_contract", "pretrained")
+    if tokenizer.type == "hf" and tokenizer.pretrained is None and not parts.written(*path):
+        findings.add("pretrained-missing", ("tokenizer_contract", "type"))
+    if tokenizer.type == "byte" and tokenizer.pretrained is not None:
+        findings.add("byte-with-pretrained", path, key=True)
+    size = vocabulary_size(tokenizer)
+    if parts.model and size and size > parts.model.vocab_size:
+        findings.add(
+            "vocabulary-too-small", ("model", "vocab_size"),
+            tokenizer=tokenizer.pretrained or "byte", tokens=f"{size:,}", size=size,
+            vocab_size=f"{parts.model.vocab_size:,}",
+        )  # fmt: skip
+
+
+def _check_embedding(parts: Parts, embedding: EmbeddingKeys, findings: Findings) -> None:
+    if embedding.positional != "rope":
+        for name in ("rope_theta", "rope_scaling"):
+            if parts.written("embedding", name):
+                findings.add(
+                    "rope-key-without-rope", ("embedding", name), key=True, key_name=name,
+                    positional=embedding.positional,
+                )  # fmt: skip
+    elif embedding.rope_scaling:
+        _check_rope_scaling(parts, embedding.rope_scaling, findings)
+
+
+def _check_rope_scaling(parts: Parts, scaling: RopeScalingKeys, findings: Findings) -> None:
+    base = ("embedding", "rope_scaling")
+    own = ROPE_SCALING_OWN[scaling.type]
+    for name, _ in named_fields(RopeScalingKeys):
+        if name not in ("type", "factor") and name not in own and getattr(scaling, name) is not None:
+            types = ", ".join(kind for kind, names in ROPE_SCALING_OWN.items() if name in names)
+            findings.add("rope-scaling-other-type", (*base, name), key=True, name=name, type=scaling.type, types=types)
+    for name in ROPE_SCALING_NEEDED.get(scaling.type, ()):
+        if not parts.written(*base, name):
+            findings.add("rope-scaling-needs", (*base, "type"), name=name, type=scaling.type)
+    low, high = scaling.low_freq_factor, scaling.high_freq_factor
+    if low is not None and high is not None and low >= high:
+        findings.add("rope-scaling-order", (*base, "low_freq_factor"), low=f"{low:g}", high=f"{high:g}")
+
+
+def _check_head(parts: Parts, head: HeadKeys, findings: Findings) -> None:
+    if head.type == "causal_lm_mtp" and not parts.written("head", "mtp"):
+        findings.add("mtp-missing", ("head", "type"))
+    if head.type != "causal_lm_mtp" and parts.written("head", "mtp"):
+        findings.add("mtp-forbidden", ("head", "mtp"), key=True, type=head.type)
+    if head.mtp:
+        path, name = ("head", "mtp", "head_template"), head.mtp.head_template
+        if name not in parts.names:
+            findings.unknown("unknown-template", path, name, parts.names)
+        elif name in parts.templates and parts.templates[name].shape_change:
+            findings.add("mtp-changes-width", path, name=name)
+
+
+def _check_ties(embedding: EmbeddingKeys, head: HeadKeys, findings: Findings) -> None:
+    written = {embedding.tie_word_embeddings, head.tie_weights} - {None}
+    if len(written) == 2:
+        findings.add(
+            "ties-differ", ("head", "tie_weights"),
+            embedding=_yaml(embedding.tie_word_embeddings), head=_yaml(head.tie_weights),
+        )  # fmt: skip
+
+
+def _yaml(value: bool | None) -> str:
+    return "true" if value else "false"
+
+
+def _check_training(parts: Parts, hints: TrainingKeys, findings: Findings) -> None:
+    base = ("training_hints",)
+    if hints.scaling and hints.scaling.parametrization == "mup" and hints.scaling.base_width is None:
+        findings.add("mup-needs-base-width", (*base, "scaling", "parametrization"))
+    if hints.scaling and hints.scaling.parametrization == "standard" and hints.scaling.base_width is not None:
+        findings.add("base-width-unused", (*base, "scaling", "base_width"), key=True)
+    if hints.optimizer == "adamw":
+        for name in ("muon", "optimizer_groups"):
+            if getattr(hints, name) is not None:
+                findings.add("optimizer-key-unused", (*base, name), key=True, name=name)
+    objectives = hints.differentiation_objectives
+    if objectives is None or len(parts.templates) < len(parts.names):
+        return
+    units = routed_units(parts)
+    for name in ("usage_probe_coef", "router_mutual_information_coef", "expert_orthogonality_coef"):
+        wanted = units & {"moe"} if name == "expert_orthogonality_coef" else units
+        if getattr(objectives, name) and not wanted:
+            findings.add("objective-without-object", (*base, "differentiation_objectives", name), name=name)
+
+
+def _check_quantisation(parts: Parts, findings: Findings) -> None:
+    quant = parts.compatibility.quant_aware_training
+    if quant and quant.enabled and not quant.scope:
+        findings.add("quantisation-without-scope", ("compatibility", "quant_aware_training", "enabled"))
+
+
+def _check_phases(parts: Parts, findings: Findings) -> None:
+    seen: set[str] = set()
+    for path, mode in parts.modes:
+        if mode.name in seen:
+            findings.add("duplicate-name", (*path, "name"), name=mode.name, list="execution_modes")
+        seen.add(mode.name)
+        recurrent = sorted({name for name in mixers_of(parts) if keeps_recurrent_state(name)})
+        if mode.kv_share is False and recurrent:
+            findings.add("kv-share-recurrent", (*path, "kv_share"), mixers=", ".join(recurrent))
+    if parts.transition is None:
+        return
+    if not parts.modes and not parts.written("execution_modes"):
+        findings.add("transition-without-modes", ("transition",), key=True)
+    if parts.transition.type == "special_token" and not parts.written("transition", "token"):
+        findings.add("transition-needs-token", ("transition", "type"))
+
+
+def _check_tissue(parts: Parts, findings: Findings) -> None:
+    tissue = parts.tissue
+    names: set[str] = set()
+    owners: dict[str, str] = {}
+    for path, column in parts.columns:
+        if column.name in names:
+            findings.add("duplicate-name", (*path, "name"), name=column.name, list="tissue.columns")
+        names.add(column.name)
+        for index, template in enumerate(column.templates):
+            place = (*path, "templates", index)
+            if template not in parts.names:
+                findings.unknown("unknown-template", place, template, parts.names)
+            elif (owner := owners.setdefault(template, column.name)) != column.name:
+                findings.add("template-in-two-columns", place, name=template, first=owner, second=column.name)
+    if tissue and len(tissue.columns) == 1 and tissue.connectivity != "none":
+        findings.add("one-column", ("tissue", "connectivity"), connectivity=tissue.connectivity)
+    if tissue and tissue.connectivity == "none" and tissue.lateral_coef:
+        findings.add("lateral-without-edges", ("tissue", "lateral_coef"))

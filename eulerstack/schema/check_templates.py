@@ -1,0 +1,71 @@
+"""Checks inside one template: the mixer's and ffn's own, norm, residual, state."""
+
+from eulerstack.dsl.tree import Path
+from eulerstack.schema.base import Dims
+from eulerstack.schema.ffn import check_ffn
+from eulerstack.schema.findings import Findings
+from eulerstack.schema.mixers import check_mixer
+from eulerstack.schema.parts import Parts
+from eulerstack.schema.sections import EmbeddingKeys, ModelKeys
+from eulerstack.schema.template import TemplateKeys
+from eulerstack.schema.traits import KEY_VALUE, SSM, single_mixers
+
+
+def check_templates(parts: Parts, findings: Findings) -> None:
+    """Every template by itself, and that the schedule uses it."""
+    for name, template in parts.templates.items():
+        check_template(parts, template, ("layer_templates", name), findings)
+
+
+def check_template(parts: Parts, template: TemplateKeys, path: Path, findings: Findings) -> None:
+    """What one template's keys must say of each other and of the model."""
+    if parts.model and parts.embedding:
+        dims = dims_of(parts.model, parts.embedding, template)
+        check_mixer(template.mixer, dims, findings.below(*path, "mixer"))
+        check_ffn(template.ffn, dims, findings.below(*path, "ffn"))
+    _check_residual(parts, template, path, findings)
+    _check_state(template, path, findings)
+
+
+def dims_of(model: ModelKeys, embedding: EmbeddingKeys, template: TemplateKeys) -> Dims:
+    """The numbers a template derives its own from, as far as they show before the schedule is walked."""
+    d_model = template.shape_change.d_out if template.shape_change else model.d_model
+    return Dims(
+        d_model=d_model,
+        n_heads=model.n_heads,
+        n_kv_heads=model.n_kv_heads or model.n_heads,
+        head_dim=model.head_dim or max(d_model // model.n_heads, 1),
+        d_ff=model.d_ff or max(round(model.mlp_ratio * d_model), 1),
+        norm_eps=model.norm_eps,
+        vocab_size=model.vocab_size,
+        max_seq_len=model.max_seq_len,
+        positional=embedding.positional,
+        rope_theta=embedding.rope_theta,
+    )
+
+
+def _check_residual(parts: Parts, template: TemplateKeys, path: Path, findings: Findings) -> None:
+    residual = template.residual
+    written = parts.written(*path, "residual", "hyper")
+    if residual.type == "hyper_connection" and not written:
+        findings.add("hyper-missing", (*path, "residual", "type"))
+    if residual.type != "hyper_connection" and written:
+        findings.add("hyper-forbidden", (*path, "residual", "hyper"), key=True, type=residual.type)
+    if residual.type == "parallel" and template.ffn.type == "none":
+        findings.add("parallel-without-ffn", (*path, "residual", "type"))
+
+
+def _check_state(template: TemplateKeys, path: Path, findings: Findings) -> None:
+    mixers = {single.type for single in single_mixers(template.mixer)}
+    state = template.state
+    names = ", ".join(sorted(mixers))
+    for key, kinds in (("kv_cache", KEY_VALUE), ("ssm_state", SSM)):
+        asserted = getattr(state, key)
+        other = state.ssm_state if key == "kv_cache" else state.kv_cache
+        has = mixers & kinds
+        # retnet's state may be called by either name, so denying one is wrong only where the other is denied too.
+        denied = asserted is False and has and (has != {"retnet"} or (other is False and key == "ssm_state"))
+        if mixers and ((asserted and not has) or denied):
+            findings.add(
+                "state-mismatch", (*path, "state", key), key_name=key, mixer=names, right="true" if has else "false"
+            )

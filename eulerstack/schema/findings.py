@@ -1,0 +1,46 @@
+"""How checks across keys tell what they find."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from eulerstack.diagnostics import Diagnostic
+from eulerstack.dsl.tree import Mapping, Path, dotted, locate
+from eulerstack.schema.names import nearest
+from eulerstack.schema.paths import see
+from eulerstack.schema.report import Report
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """Collects diagnostics about one tree; every text may use the place as `{path}`."""
+
+    root: Mapping
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+
+    def add(self, code: str, path: Path, /, *, key: bool = False, fix: str = "fix", **params: object) -> None:
+        """Note a finding about the value (with `key` the key) at `path`."""
+        self.diagnostics.append(
+            Diagnostic(
+                code=code,
+                span=locate(self.root, path, key=key),
+                fix=fix,
+                see=see(path[:-1] if isinstance(path[-1], str) and len(path) > 1 else path),
+                params={"path": dotted(path), **params},
+            )
+        )
+
+    def unknown(self, code: str, path: Path, name: str, known: Iterable[str]) -> None:
+        """Note that `name`, written at `path`, names nothing that exists."""
+        names = sorted(known)
+        near = nearest(name, names)
+        self.add(
+            code, path, fix="fix_nearest" if near else "fix", name=name, known=", ".join(names) or "–", nearest=near
+        )
+
+    def below(self, *prefix: str | int) -> Report:
+        """A report for a primitive's own checks, whose paths stand below `prefix`."""
+
+        def report(code: str, path: tuple[str | int, ...], **params: object) -> None:
+            self.add(code, (*prefix, *path), **params)
+
+        return report

@@ -1,0 +1,177 @@
+"""Realism: what is allowed but rarely meant. Rules that need no cost; those that do live with the IR."""
+
+from collections.abc import Callable
+
+from eulerstack.diagnostics import Diagnostic
+from eulerstack.dsl.tree import Path
+from eulerstack.schema.findings import Findings
+from eulerstack.schema.parts import Parts
+from eulerstack.schema.schedule import IntegratorEntryKeys, PlainKeys
+from eulerstack.schema.template import TemplateKeys
+from eulerstack.schema.traits import single_mixers
+
+HEAD_DIM = (32, 256)
+EXPERTS = 1024
+EXPERTS_BUILT = 4096
+ROPE_FACTOR = 32
+CAPACITY_FACTOR = 0.5
+DEPTH_CAPACITY = (0.1, 0.99)
+INTEGRATOR_STEPS = 32
+MEMORY_RATIO = 8
+INNER_LR = (1e-6, 1.0)
+SEQUENCE_RATIO = 64
+
+
+def realism(parts: Parts) -> list[Diagnostic]:
+    """Everything of a spec that is unusual enough to be told."""
+    findings = Findings(parts.root)
+    for rule in RULES:
+        rule(parts, findings)
+    return findings.diagnostics
+
+
+def _head_dim(parts: Parts, findings: Findings) -> None:
+    model = parts.model
+    if model is None or (model.head_dim is None and model.d_model % model.n_heads):
+        return
+    head_dim = model.head_dim or model.d_model // model.n_heads
+    if not HEAD_DIM[0] <= head_dim <= HEAD_DIM[1]:
+        key = "head_dim" if model.head_dim else "n_heads"
+        findings.add("head-dim-unusual", ("model", key), head_dim=head_dim, low=HEAD_DIM[0], high=HEAD_DIM[1])
+
+
+def _sequence_length(parts: Parts, findings: Findings) -> None:
+    model = parts.model
+    if model is None or model.max_seq_len <= SEQUENCE_RATIO * model.d_model:
+        return
+    if any(_attends_to_all(template) for template in parts.templates.values()):
+        ratio = f"{model.max_seq_len / model.d_model:.0f}"
+        findings.add("sequence-long-for-width", ("model", "max_seq_len"), ratio=ratio, limit=SEQUENCE_RATIO)
+
+
+def _attends_to_all(template: TemplateKeys) -> bool:
+    return any(
+        single.type == "attention"
+        and not (single.attention and (single.attention.window or single.attention.compression))
+        for single in single_mixers(template.mixer)
+    )
+
+
+def _family(parts: Parts, findings: Findings) -> None:
+    hint = (parts.model.family_hint or "").lower() if parts.model else ""
+    if not parts.names or len(parts.templates) < len(parts.names):
+        return
+    mixers = {single.type for template in parts.templates.values() for single in single_mixers(template.mixer)}
+    names = ", ".join(sorted(mixers))
+    attention_only = ("llama", "gpt", "mistral", "mixtral", "qwen", "gemma", "olmo", "opt")
+    wanted = next((name for name in ("mamba", "retnet", "hyena") if name in hint), None)
+    if wanted and wanted not in mixers:
+        findings.add("family-differs", ("model", "family_hint"), hint=hint, wanted=wanted, mixers=names)
+    elif not wanted and any(name in hint for name in attention_only) and mixers - {"attention"}:
+        findings.add("family-differs", ("model", "family_hint"), hint=hint, wanted="attention", mixers=names)
+
+
+def _rope_factor(parts: Parts, findings: Findings) -> None:
+    scaling = parts.embedding.rope_scaling if parts.embedding else None
+    if scaling and scaling.factor and scaling.factor > ROPE_FACTOR:
+        path = ("embedding", "rope_scaling", "factor")
+        findings.add("rope-factor-large", path, factor=f"{scaling.factor:g}", limit=ROPE_FACTOR)
+
+
+def _experts(parts: Parts, findings: Findings) -> None:
+    for path, template in _templates(parts):
+        moe, at = template.ffn.moe, (*path, "ffn", "moe")
+        if moe is None or template.ffn.type != "moe":
+            continue
+        if moe.experts > EXPERTS_BUILT:
+            findings.add("experts-too-many", (*at, "experts"), experts=moe.experts, limit=EXPERTS_BUILT)
+        elif moe.experts > EXPERTS:
+            findings.add("experts-many", (*at, "experts"), experts=moe.experts, limit=EXPERTS)
+        if moe.capacity_factor < CAPACITY_FACTOR:
+            value = f"{moe.capacity_factor:g}"
+            findings.add("capacity-factor-small", (*at, "capacity_factor"), value=value, limit=CAPACITY_FACTOR)
+        if moe.affinity == "sqrt_softplus" and not moe.bias_correction.enabled:
+            findings.add("sqrt-softplus-uncorrected", (*at, "affinity"))
+
+
+def _latent(parts: Parts, findings: Findings) -> None:
+    for path, template in _templates(parts):
+        attention = template.mixer.attention
+        if not parts.model or not attention:
+            continue
+        rank = attention.mla.kv_rank if attention.mla else attention.latent_dim
+        key = ("mla", "kv_rank") if attention.mla else ("latent_dim",)
+        if rank and not parts.model.d_model / 16 <= rank <= 3 * parts.model.d_model / 4:
+            at = (*path, "mixer", "attention", *key)
+            findings.add("latent-unusual", at, rank=rank, low=parts.model.d_model // 16, high=3 * parts.model.d_model // 4)
+
+
+def _memory(parts: Parts, findings: Findings) -> None:
+    for path, template in _templates(parts):
+        if not template.memory or not parts.model:
+            continue
+        limit = MEMORY_RATIO * parts.model.d_model
+        if template.memory.params.hidden > limit:
+            at = (*path, "memory", "params", "hidden")
+            findings.add("memory-large", at, hidden=template.memory.params.hidden, limit=limit)
+        _inner_lr(template.memory.inner_lr, (*path, "memory", "inner_lr"), findings)
+
+
+def _test_time_training(parts: Parts, findings: Findings) -> None:
+    for path, template in _templates(parts):
+        if template.mixer.ttt:
+            _inner_lr(template.mixer.ttt.inner_lr, (*path, "mixer", "ttt", "inner_lr"), findings)
+
+
+def _inner_lr(value: float, path: Path, findings: Findings) -> None:
+    if not INNER_LR[0] <= value <= INNER_LR[1]:
+        findings.add("inner-lr-unusual", path, value=f"{value:g}", low=f"{INNER_LR[0]:g}", high=f"{INNER_LR[1]:g}")
+
+
+def _shape_change(parts: Parts, findings: Findings) -> None:
+    for path, template in _templates(parts):
+        if template.shape_change and parts.model and template.shape_change.d_out > parts.model.d_model:
+            at = (*path, "shape_change", "d_out")
+            findings.add("shape-widens", at, d_out=template.shape_change.d_out, d_model=parts.model.d_model)
+
+
+def _depth_gating(parts: Parts, findings: Findings) -> None:
+    for path, entry in parts.entries:
+        if isinstance(entry, PlainKeys) and entry.depth_gating and entry.depth_gating.enabled:
+            capacity = entry.depth_gating.capacity
+            if not DEPTH_CAPACITY[0] <= capacity < DEPTH_CAPACITY[1]:
+                code = "depth-capacity-small" if capacity < DEPTH_CAPACITY[0] else "depth-capacity-whole"
+                findings.add(code, (*path, "depth_gating", "capacity"), capacity=f"{capacity:g}")
+
+
+def _integrator_steps(parts: Parts, findings: Findings) -> None:
+    for path, entry in parts.entries:
+        if isinstance(entry, IntegratorEntryKeys) and entry.integrator.steps > INTEGRATOR_STEPS:
+            at = (*path, "integrator", "steps")
+            findings.add("integrator-long", at, steps=entry.integrator.steps, limit=INTEGRATOR_STEPS)
+
+
+def _phase_budgets(parts: Parts, findings: Findings) -> None:
+    total = sum(mode.max_tokens for _, mode in parts.modes)
+    if parts.model and total > parts.model.max_seq_len:
+        findings.add("phases-too-long", ("execution_modes",), key=True, total=total, limit=parts.model.max_seq_len)
+
+
+def _templates(parts: Parts) -> list[tuple[Path, TemplateKeys]]:
+    return [(("layer_templates", name), template) for name, template in parts.templates.items()]
+
+
+RULES: tuple[Callable[[Parts, Findings], None], ...] = (
+    _head_dim,
+    _sequence_length,
+    _family,
+    _rope_factor,
+    _experts,
+    _latent,
+    _memory,
+    _test_time_training,
+    _shape_change,
+    _depth_gating,
+    _integrator_steps,
+    _phase_budgets,
+)
