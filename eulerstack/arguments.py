@@ -6,15 +6,15 @@ process but `--help` and `--version`, which raise SystemExit(0) as argparse does
 """
 
 import argparse
-import difflib
 import unicodedata
 from argparse import Namespace
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from eulerstack import __version__, i18n
 from eulerstack.diagnostics import EulerStackError, error
+from eulerstack.diagnostics.suggest import nearest
 
 LARGEST_SEED = 2**63 - 1
 
@@ -60,7 +60,7 @@ def build(*, prog: str = "eulerstack", cell: bool = False) -> "Parser":
         "--version", action="version", version=f"eulerstack {__version__}", help=_text("argparse.version")
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title=_text("root.commands"))
-    for name, configure in COMMANDS.items():
+    for name, configure in (CELL_COMMANDS if cell else COMMANDS).items():
         sub = _add(commands, name, name)
         configure(sub, cell)
     return parser
@@ -128,6 +128,10 @@ def _draw(parser: "Parser", cell: bool) -> None:
     _option(parser, "draw.output", "-o", "--output", metavar="FILE")
 
 
+def _show(parser: "Parser", cell: bool) -> None:
+    _spec(parser, cell)
+
+
 COMMANDS = {
     "validate": _validate,
     "explain": _explain,
@@ -138,6 +142,11 @@ COMMANDS = {
     "shrink": _shrink,
     "draw": _draw,
 }
+
+
+SPEC_COMMANDS = ("validate", "explain", "compile", "shrink", "draw")
+CELL_COMMANDS = {"show": _show} | {name: COMMANDS[name] for name in SPEC_COMMANDS}
+"""The commands that work on a spec, as they stand over a cell."""
 
 
 # What the commands share.
@@ -191,12 +200,6 @@ def _seed(word: str) -> int:
 def usage(code: str, *, see: str = "eulerstack --help", fix: str = "fix", **params: object) -> EulerStackError:
     """The error of a wrong call."""
     return error(code, params=params, fix=fix, see=see)
-
-
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that was probably meant."""
-    matches = difflib.get_close_matches(word[:80], list(known), n=1, cutoff=0.6)
-    return matches[0] if matches else None
 
 
 def _known_language(word: str) -> str:

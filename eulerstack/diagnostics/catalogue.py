@@ -257,6 +257,7 @@ CATALOGUE: dict[str, Entry] = {
     "cell-empty": Entry(VALIDATION, see="eulerstack --help", call=True),
     "open-quote": Entry(VALIDATION, see="eulerstack --help", call=True),
     "no-layout-engine": Entry(COMPILE, see="eulerstack draw --help", call=True),
+    "import-where": Entry(VALIDATION, see="eulerstack import --help", call=True),
     "unknown-variable": Entry(VALIDATION, see="eulerstack --help", call=True),
     "unknown-preset": Entry(VALIDATION, see="eulerstack presets list", call=True),
 }

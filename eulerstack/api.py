@@ -1,0 +1,228 @@
+"""The pipeline's commands as functions: what the command line, the magics and the widgets call.
+
+A spec is named by a path, a preset's name or a name that a notebook bound, or given as a `Source` or as YAML text (a
+string of more than one line). A wrong spec raises an EulerStackError with all its errors; only `validate` reports them
+instead. Nothing here loads torch before `compile` or `import_model` needs it.
+"""
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from eulerstack import library
+from eulerstack.compiler import Progress, check_supported, compile_model, write_json_file
+from eulerstack.compiler.tokenizer import Mode
+from eulerstack.diagnostics import Diagnostic, EulerStackError, Severity, Source, Span, collect, error, in_text_order
+from eulerstack.diagnostics.suggest import nearest
+from eulerstack.dsl import Document, examine, read_file, refused_places, relative_lookup
+from eulerstack.ir.lower import lower
+from eulerstack.ir.nodes import Model
+from eulerstack.ir.print import print_yaml
+from eulerstack.ir.shrink import shrink as twin_of
+from eulerstack.library import Preset
+from eulerstack.results.compilation import Compilation
+from eulerstack.results.drawing import Picture
+from eulerstack.results.explanation import Explanation
+from eulerstack.results.preset_list import PresetList
+from eulerstack.results.report import Report
+from eulerstack.results.spec_text import SpecText
+from eulerstack.schema import Spec, check
+
+Ref = str | Path | Source | SpecText
+"""What names a spec: a path, a preset's name, a bound name, YAML text, or a text as it is."""
+
+YAML_SUFFIXES = (".yml", ".yaml")
+
+bindings: dict[str, Source] = {}
+"""Specs that a notebook bound to names (`--out NAME`); they come before presets and files."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """A valid spec through the first three layers, with the warnings and notes about it."""
+
+    source: Source
+    document: Document
+    spec: Spec
+    model: Model
+    findings: tuple[Diagnostic, ...]
+
+    @property
+    def yaml(self) -> str:
+        """The canonical spec: every default filled, `extends` and `let` applied."""
+        return print_yaml(self.model)
+
+
+def source(ref: Ref) -> Source:
+    """The text that `ref` names. Raises ValidationError when there is no such file or preset."""
+    if isinstance(ref, Source):
+        return ref
+    if isinstance(ref, SpecText):
+        return ref.source
+    if isinstance(ref, Path):
+        return read_file(ref)
+    if "\n" in ref:
+        return Source("<string>", ref)
+    found = _named(ref)
+    if found:
+        return found
+    if _is_path(ref):
+        return read_file(ref)
+    raise _unknown(ref, [*bindings, *library.names()])
+
+
+def load(ref: Ref) -> Loaded:
+    """Read, check and lower a spec. Raises EulerStackError with every error that was found."""
+    loaded, found = _examine(source(ref))
+    if loaded is None:
+        raise collect(found)
+    return loaded
+
+
+def validate(ref: Ref) -> Report:
+    """Everything wrong or remarkable about a spec. Raises only when there is no text to read."""
+    text = source(ref)
+    loaded, found = _examine(text)
+    return Report(text, found, loaded.model if loaded else None)
+
+
+def explain(ref: Ref) -> Explanation:
+    """The layers, exact sizes and cache of a spec's model. Raises EulerStackError for a wrong spec."""
+    loaded = load(ref)
+    return Explanation(loaded.source, loaded.model)
+
+
+def compile(
+    ref: Ref,
+    *,
+    output: str | Path | None = None,
+    output_dir: str | Path | None = None,
+    overwrite: bool = False,
+    tokenizer: Mode = "auto",
+    seed: int | None = None,
+    twin: bool = False,
+    dry_run: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+) -> Compilation:
+    """Compile a spec, or with `twin` its tiny twin: the JSON runtime configuration to `output`, a model directory to
+    `output_dir`, both, or neither. With `dry_run` everything is checked and nothing written.
+
+    Raises EulerStackError for a wrong spec, a primitive that is not built yet, a place that may not be written.
+    """
+    text = shrink(ref).source if twin else source(ref)
+    loaded = load(text)
+    locate = partial(_authored_span, loaded.spec)
+    check_supported(loaded.model, locate)
+    result = Compilation(text, loaded.model, loaded.findings)
+    if dry_run:
+        return result
+    if output_dir:
+        directory = compile_model(
+            loaded.model,
+            output_dir,
+            source_text=text.text,
+            locate=locate,
+            overwrite=overwrite,
+            tokenizer=tokenizer,
+            seed=seed,
+            progress=progress,
+        )
+        result = replace(result, directory=directory, findings=(*result.findings, *directory.warnings))
+    if output:
+        write_json_file(output, result.config)
+        result = replace(result, output=Path(output))
+    return result
+
+
+def shrink(ref: Ref) -> SpecText:
+    """A spec's tiny twin: the same pattern of blocks at toy sizes. Raises EulerStackError for a wrong spec."""
+    loaded = load(ref)
+    return SpecText(Source(f"{loaded.model.name}-tiny.yml", print_yaml(twin_of(loaded.model))))
+
+
+def draw(ref: Ref) -> Picture:
+    """The schedule of a spec's model as a picture. Raises EulerStackError for a wrong spec."""
+    loaded = load(ref)
+    return Picture(loaded.source, loaded.model)
+
+
+def presets() -> PresetList:
+    """The presets that come with the package: a list of `Preset` that shows itself as a table."""
+    return PresetList(library.presets())
+
+
+def preset(name: str) -> Preset:
+    """The preset of this name. Raises ValidationError, naming the nearest one, when there is none."""
+    found = library.find(name)
+    if found is None:
+        raise _unknown(name, library.names())
+    return found
+
+
+def write_text(path: str | Path, text: str, *, overwrite: bool = False) -> None:
+    """Write a text file. Raises ValidationError when it exists and may not be replaced, or cannot be written."""
+    try:
+        with open(path, "w" if overwrite else "x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise error("file-exists", params={"path": path}) from None
+    except (OSError, ValueError) as failure:  # ValueError: a NUL inside the path
+        reason = getattr(failure, "strerror", None) or str(failure)
+        raise error("cannot-write", params={"path": path, "reason": reason}) from None
+
+
+def _examine(text: Source) -> tuple[Loaded | None, list[Diagnostic]]:
+    """The spec through the first three layers, or None, and all diagnostics in the order of the text."""
+    document, found = examine(text, _lookup)
+    if document is None:
+        return None, found
+    checked = check(document)
+    found = in_text_order([*found, *checked.diagnostics])
+    if checked.spec is None or any(d.severity is Severity.ERROR for d in found):
+        return None, found
+    try:
+        model = lower(checked.spec)
+    except EulerStackError as failure:
+        return None, in_text_order([*found, *failure.diagnostics])
+    findings = tuple(found)
+    return Loaded(source=text, document=document, spec=checked.spec, model=model, findings=findings), found
+
+
+def _authored_span(spec: Spec, path: str) -> Span | None:
+    """Where the author wrote `path`; what is inside the schedule is placed at the schedule, whose entries expand."""
+    section, _, below = path.partition("[")[0].partition(".")
+    name, _, keys = below.partition(".")
+    return spec.span((section, *([name] if name else []), *keys.split(".")) if below else (section,))
+
+
+def _lookup(name: str, origin: Source) -> Source:
+    """What `extends: name` in `origin` means: a bound spec, a preset, or a file beside `origin`."""
+    found = _named(name)
+    if found:
+        return found
+    if _is_path(name):
+        return relative_lookup(name, origin)
+    raise _unknown(name, [*bindings, *library.names()])
+
+
+def _named(name: str) -> Source | None:
+    if name in bindings:
+        return bindings[name]
+    found = library.find(name)
+    return found.source if found else None
+
+
+def _is_path(name: str) -> bool:
+    if name.endswith(YAML_SUFFIXES) or "/" in name or "\\" in name:
+        return True
+    with suppress(OSError, ValueError):  # a name too long for a path, or with a NUL in it
+        return Path(name).exists()
+    return False
+
+
+def _unknown(name: str, known: Iterable[str]) -> EulerStackError:
+    close = nearest(name, known)
+    params = {"value": name, "nearest": close}
+    return error("unknown-preset", params=params, fix="fix_nearest" if close else "fix")

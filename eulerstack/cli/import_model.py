@@ -1,0 +1,26 @@
+"""`eulerstack import`: a HuggingFace directory becomes a spec, and the same model as a directory of ours."""
+
+import sys
+from argparse import Namespace
+
+from eulerstack import api
+from eulerstack.arguments import usage
+from eulerstack.cli import terminal
+
+
+def run(call: Namespace) -> int:
+    """Always 0: what cannot be imported exactly raises."""
+    if call.yaml_only == bool(call.output_dir) or (call.output and not call.yaml_only):
+        raise usage("import-where", see="eulerstack import --help")
+    if call.yaml_only:
+        spec = api.import_spec(call.directory)
+        if call.output:
+            api.write_text(call.output, spec.yaml, overwrite=call.overwrite)
+        else:
+            terminal.write(spec.yaml)
+        return 0
+    with terminal.progress(sys.stderr) as tell:
+        result = api.import_model(call.directory, call.output_dir, overwrite=call.overwrite, progress=tell)
+    terminal.complain(result.findings)
+    terminal.show(result)
+    return 0

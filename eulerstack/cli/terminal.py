@@ -1,0 +1,87 @@
+"""Writing to the terminal: results and JSON to standard output, diagnostics to standard error."""
+
+import io
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO
+
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+from eulerstack import i18n
+from eulerstack.compiler import Progress as Step
+from eulerstack.diagnostics import Diagnostic, Source
+from eulerstack.diagnostics.render import terminal_lines
+from eulerstack.dsl import decode
+
+FILE_WIDTH = 120
+"""How wide tables are where nobody looks: in a file or a pipe."""
+
+
+def prepare() -> None:
+    """Let no character that the terminal lacks end the run: it is written as its escape."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def spec(name: str) -> str | Source:
+    """What names the spec; `-` is read from standard input."""
+    return decode(sys.stdin.buffer.read(), "<stdin>") if name == "-" else name
+
+
+def console(stream: TextIO | None = None) -> Console:
+    """A rich console on standard output or `stream`: colour on a terminal only, no markup in texts."""
+    file = stream or sys.stdout
+    width = None if file.isatty() else FILE_WIDTH
+    return Console(file=file, width=width, markup=False, highlight=False, emoji=False, color_system="auto")
+
+
+def show(renderable: RenderableType) -> None:
+    """Print a result."""
+    console().print(renderable)
+
+
+def write(text: str) -> None:
+    """Print text as it stands, YAML or DOT: no wrapping, one newline at its end."""
+    sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+
+
+def write_json(data: Any) -> None:
+    """Print one JSON document; where the stream is not Unicode, in ASCII."""
+    unicode = (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
+    write(json.dumps(data, indent=2, ensure_ascii=not unicode))
+
+
+def complain(diagnostics: Iterable[Diagnostic], stream: TextIO | None = None) -> None:
+    """Print diagnostics with their source lines, to standard error or `stream`."""
+    file = stream or sys.stderr
+    for line in terminal_lines(diagnostics, color=colourful(file)):
+        file.write(f"{line}\n")
+
+
+def colourful(stream: TextIO) -> bool:
+    """Whether to write in colour: on a terminal, unless NO_COLOR is set."""
+    return stream.isatty() and not os.environ.get("NO_COLOR")
+
+
+@contextmanager
+def progress(stream: TextIO) -> Iterator[Callable[[Step], None]]:
+    """A progress bar for writing a model; on a terminal only, and gone when the work is done."""
+    bars = console(stream)
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=bars, transient=True, disable=not bars.is_terminal) as bar:
+        task = bar.add_task("", total=None)
+
+        def tell(step: Step) -> None:
+            bar.update(
+                task,
+                description=i18n.text("cli", f"compile.stage.{step.stage}"),
+                total=step.total or None,
+                completed=step.done,
+            )
+
+        yield tell

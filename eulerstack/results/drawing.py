@@ -1,0 +1,63 @@
+"""A picture of the schedule."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from rich.text import Text
+
+from eulerstack.diagnostics import Source, error
+from eulerstack.drawing import Drawing, NoLayoutEngineError, draw
+from eulerstack.drawing.layout import FORMATS
+from eulerstack.ir.nodes import Model
+from eulerstack.results.shown import Shown
+
+
+@dataclass(frozen=True, repr=False)
+class Picture(Shown):
+    """The schedule of a model, drawn. `source` is what the model was read from."""
+
+    source: Source
+    model: Model
+
+    @cached_property
+    def drawing(self) -> Drawing:
+        """The drawing itself."""
+        return draw(self.model)
+
+    @property
+    def dot(self) -> str:
+        """The picture in Graphviz' language."""
+        return self.drawing.dot
+
+    @property
+    def svg(self) -> str:
+        """The picture as an `<svg>` element. Raises CompileError where nothing can lay it out."""
+        try:
+            return self.drawing.svg
+        except NoLayoutEngineError:
+            raise error("no-layout-engine") from None
+
+    def save(self, path: str | Path) -> None:
+        """Write the picture as the path's ending says. Raises ValidationError for another ending or a bad place."""
+        if Path(path).suffix.lower().lstrip(".") not in FORMATS:
+            raise error("unknown-output", params={"value": path, "known": ", ".join(f".{name}" for name in FORMATS)})
+        try:
+            self.drawing.write(path)
+        except NoLayoutEngineError:
+            raise error("no-layout-engine") from None
+        except (OSError, ValueError) as failure:
+            reason = getattr(failure, "strerror", None) or str(failure)
+            raise error("cannot-write", params={"path": path, "reason": reason}) from None
+
+    def rich(self) -> Text:
+        """The DOT text: a terminal shows no picture."""
+        return Text(self.dot)
+
+    def text(self) -> str:
+        """The DOT text."""
+        return self.dot
+
+    def html(self) -> str:
+        """The picture inline, or the DOT text where nothing can lay it out."""
+        return self.drawing._repr_html_()

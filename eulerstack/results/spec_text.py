@@ -1,0 +1,40 @@
+"""A spec as YAML text."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import YamlLexer
+from rich.syntax import Syntax
+
+from eulerstack.diagnostics import Source
+from eulerstack.results.shown import Shown
+
+
+@dataclass(frozen=True, repr=False)
+class SpecText(Shown):
+    """A preset's YAML or a twin's; `api` takes it wherever a spec is named."""
+
+    source: Source
+
+    @property
+    def yaml(self) -> str:
+        """The text."""
+        return self.source.text
+
+    def rich(self) -> Syntax:
+        """Highlighted, on the terminal's own ground."""
+        return Syntax(self.yaml, "yaml", background_color="default", word_wrap=True)
+
+    def text(self) -> str:
+        """The YAML itself."""
+        return self.yaml
+
+    def html(self) -> str:
+        """Highlighted, on the notebook's own ground."""
+        return highlight(self.yaml, YamlLexer(), HtmlFormatter(noclasses=True, nobackground=True))
+
+    def to_dict(self) -> dict[str, Any]:
+        """For machines: `name` and `yaml`."""
+        return {"name": self.source.name, "yaml": self.yaml}

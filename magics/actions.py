@@ -1,0 +1,93 @@
+"""What each command does in a notebook: call api and give its result back. A wrong spec raises."""
+
+from argparse import Namespace
+from collections.abc import Callable
+from typing import Any
+
+from IPython.display import display
+
+from eulerstack import api
+from eulerstack.diagnostics import collect
+from eulerstack.results.shown import Shown
+
+Action = Callable[[Namespace, Any], Shown | None]
+
+
+def _show(_: Namespace, spec: api.Ref) -> Shown:
+    """The bare cell magic: what there is to say about the spec, then the model and its drawing."""
+    report = api.validate(spec)
+    if report.explanation is None:
+        raise collect(report.errors)
+    if report.findings:
+        display(report)
+    return report.explanation
+
+
+def _validate(call: Namespace, spec: api.Ref) -> Shown:
+    report = api.validate(spec)
+    if not report.ok or (call.strict and report.warnings):
+        raise collect(report.errors or report.warnings)
+    return report
+
+
+def _explain(_: Namespace, spec: api.Ref) -> Shown:
+    return api.explain(spec)
+
+
+def _compile(call: Namespace, spec: api.Ref) -> Shown:
+    return api.compile(
+        spec,
+        output=call.output,
+        output_dir=call.output_dir,
+        overwrite=call.overwrite,
+        tokenizer=call.tokenizer,
+        seed=call.seed,
+        twin=call.twin,
+        dry_run=call.validate_only or call.print_config,
+    )
+
+
+def _import(call: Namespace, _: None) -> Shown:
+    return api.import_model(
+        call.directory, output_dir=call.output_dir, yaml_only=call.yaml_only, overwrite=call.overwrite
+    )
+
+
+def _schema(call: Namespace, _: None) -> Shown:
+    return api.schema(call.path)
+
+
+def _presets(call: Namespace, _: None) -> Shown | None:
+    if call.action == "list":
+        return api.presets()
+    text = api.preset_text(call.name)
+    if call.action == "copy":
+        api.write_text(call.file, text.yaml)
+    return text
+
+
+def _shrink(call: Namespace, spec: api.Ref) -> Shown:
+    twin = api.shrink(spec)
+    if call.output:
+        api.write_text(call.output, twin.yaml, overwrite=call.overwrite)
+    return twin
+
+
+def _draw(call: Namespace, spec: api.Ref) -> Shown:
+    picture = api.draw(spec)
+    if call.output:
+        picture.save(call.output)
+    return picture
+
+
+ACTIONS: dict[str, Action] = {
+    "show": _show,
+    "validate": _validate,
+    "explain": _explain,
+    "compile": _compile,
+    "import": _import,
+    "schema": _schema,
+    "presets": _presets,
+    "shrink": _shrink,
+    "draw": _draw,
+}

@@ -1,0 +1,66 @@
+"""`%eulerstack` and `%%eulerstack`: parse with the command line's parser, call api, give the result back."""
+
+import keyword
+import shlex
+from argparse import Namespace
+from dataclasses import replace
+
+from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
+
+from eulerstack import api, i18n
+from eulerstack.arguments import parse, split_language, usage
+from eulerstack.diagnostics import EulerStackError, Source
+from eulerstack.magics.actions import ACTIONS
+from eulerstack.magics.variables import expand
+from eulerstack.results.shown import Shown
+
+MAGIC = "eulerstack"
+CELL_NAME = "<cell>"
+MAGIC_LINE = "<line>"
+
+
+@magics_class
+class EulerStackMagics(Magics):
+    """The magics. A wrong spec or call raises an EulerStackError, which shows itself without a traceback."""
+
+    @no_var_expand
+    @line_cell_magic(MAGIC)
+    def eulerstack(self, line: str, cell: str | None = None) -> Shown | None:
+        """Run a command of EulerStack; over a YAML cell alone: validate, explain and draw it."""
+        try:
+            lang, words = split_language(_words(expand(line, self.shell.user_ns, name=MAGIC_LINE, line_offset=0)))
+            with i18n.speaking(lang or i18n.language()):
+                return self._line(words) if cell is None else self._cell(words, cell)
+        except SystemExit:  # --help and --version have printed
+            return None
+        except EulerStackError as failure:
+            raise failure from None
+
+    def _line(self, words: list[str]) -> Shown | None:
+        call = parse(words or ["--help"], prog=f"%{MAGIC}")
+        return self._finish(call, call.spec if "spec" in call else None)
+
+    def _cell(self, words: list[str], cell: str) -> Shown | None:
+        bare = not words or (words[0].startswith("-") and words[0] not in ("-h", "--help", "--version"))
+        call = parse(["show", *words] if bare else words, prog=f"%%{MAGIC}", cell=True)
+        if not cell.strip():
+            raise usage("cell-empty")
+        body = expand(cell, self.shell.user_ns, name=CELL_NAME, line_offset=1)
+        return self._finish(call, Source(CELL_NAME, body, line_offset=1))
+
+    def _finish(self, call: Namespace, spec: api.Ref | None) -> Shown | None:
+        name = getattr(call, "out", None)
+        if name is not None and (not name.isidentifier() or keyword.iskeyword(name)):
+            raise usage("not-a-name", value=name)
+        result = ACTIONS[call.command](call, spec)
+        if name is not None:
+            self.shell.user_ns[name] = result
+            api.bindings[name] = replace(result.source, name=name)
+        return result
+
+
+def _words(line: str) -> list[str]:
+    try:
+        return shlex.split(line)
+    except ValueError as failure:  # a quote that does not close
+        raise usage("open-quote", line=line, reason=str(failure)) from None
