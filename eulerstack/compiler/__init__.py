@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from eulerstack.compiler.brought import Brought
 from eulerstack.compiler.config import config_dict, spec_from_config
 from eulerstack.compiler.directory import (
     Progress,
@@ -15,12 +16,13 @@ from eulerstack.compiler.directory import (
 )
 from eulerstack.compiler.runtime_json import runtime_config, runtime_json
 from eulerstack.compiler.tokenizer import Mode
-from eulerstack.compiler.weights import MAX_SHARD_SIZE, Stream, Tensor
+from eulerstack.compiler.weights import MAX_SHARD_SIZE, Tensor
 from eulerstack.diagnostics import Diagnostic, Span, collect
 from eulerstack.ir.nodes import Model
 from eulerstack.ir.support import unsupported
 
 __all__ = [
+    "Brought",
     "CompileResult",
     "Progress",
     "Tensor",
@@ -56,7 +58,7 @@ def compile_model(
     overwrite: bool = False,
     tokenizer: Mode = "auto",
     seed: int | None = None,
-    weights: Stream | None = None,
+    brought: Brought | None = None,
     max_shard_size: int = MAX_SHARD_SIZE,
     progress: Report | None = None,
 ) -> CompileResult:
@@ -65,7 +67,7 @@ def compile_model(
     - source_text: the author's own spec, kept as eulerstack.source.yml.
     - locate: finds the place of a dotted path of the authored spec, for errors.
     - seed: of the initial weights; unwritten, the spec's `training_hints.seed`, else 0.
-    - weights: gives the values of imported weights in place of drawn ones.
+    - brought: what an import gives in place of drawn weights and a tokenizer by name.
 
     Raises CompileError: a primitive that is not built yet, a target that must not be written, a tokenizer that does not
     fit or is required and missing, a disk that is too small. Then nothing is left at `target` that was not there.
@@ -79,7 +81,7 @@ def compile_model(
         overwrite=overwrite,
         tokenizer=tokenizer,
         seed=model.training_hints.get("seed") or 0 if seed is None else seed,
-        weights=weights,
+        brought=brought,
         max_shard_size=max_shard_size,
         progress=progress,
     )

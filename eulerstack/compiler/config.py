@@ -103,8 +103,10 @@ def _rope_parameters(model: Model) -> Plain | None:
     """transformers 5's form. Layers with a rope_theta of their own name it in their block."""
     if model.embedding.positional != "rope":
         return None
-    scaling = dict(model.embedding.rope_scaling or {})
-    return {"rope_type": scaling.pop("type", "default"), "rope_theta": model.embedding.rope_theta, **scaling}
+    scaling = dict(model.embedding.rope_scaling or {"type": "default"})
+    if "original_max_seq_len" in scaling:
+        scaling["original_max_position_embeddings"] = scaling.pop("original_max_seq_len")
+    return {"rope_type": scaling.pop("type"), "rope_theta": model.embedding.rope_theta, **scaling}
 
 
 def _blocks(model: Model, found: Mapping[str, Plain]) -> list[Plain]:

@@ -3,19 +3,20 @@
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from eulerstack.compiler.atomic import new_directory
+from eulerstack.compiler.brought import Brought
 from eulerstack.compiler.card import DRAWING, model_card
 from eulerstack.compiler.config import config_dict, generation_config_dict
 from eulerstack.compiler.runtime_files import copy_runtime
-from eulerstack.compiler.tokenizer import Mode, save_tokenizer
+from eulerstack.compiler.tokenizer import Mode, SavedTokenizer, save_tokenizer
 from eulerstack.compiler.verify import faults
-from eulerstack.compiler.weights import MAX_SHARD_SIZE, Stream, Tensor, bytes_needed, drawn, plan, write
+from eulerstack.compiler.weights import MAX_SHARD_SIZE, Tensor, bytes_needed, drawn, plan, write
 from eulerstack.diagnostics import Diagnostic, error
 from eulerstack.ir.laws import InitPolicy, laws_of
 from eulerstack.ir.nodes import Model
@@ -49,11 +50,12 @@ class Written:
     warnings: tuple[Diagnostic, ...]
 
 
-def tensors_of(model: Model) -> tuple[Tensor, ...]:
-    """Every tensor of the model as it is written: its law, and its type on disk."""
+def tensors_of(model: Model, dtypes: Mapping[str, str] | None = None) -> tuple[Tensor, ...]:
+    """Every tensor of the model as it is written: its law, and its type on disk, from `dtypes` if that is given."""
     table = parameter_table(model)
     found = laws_of(InitPolicy.of(model), table)
-    return tuple(Tensor(p.name, p.shape, found[p.name], "float32" if p.fp32 else model.dtype) for p in table)
+    stored = dtypes or {p.name: "float32" if p.fp32 else model.dtype for p in table}
+    return tuple(Tensor(p.name, p.shape, found[p.name], stored[p.name]) for p in table)
 
 
 def write_directory(
@@ -64,19 +66,19 @@ def write_directory(
     overwrite: bool = False,
     tokenizer: Mode = "auto",
     seed: int = 0,
-    weights: Stream | None = None,
+    brought: Brought | None = None,
     max_shard_size: int = MAX_SHARD_SIZE,
     progress: Report | None = None,
 ) -> Written:
     """Write `model` to `target`, complete or not at all.
 
-    `source_text` is the author's own spec. `weights` gives the values; without it they are drawn under `seed`. Raises
-    CompileError, also for what the operating system refuses.
+    `source_text` is the author's own spec. `brought` is what an import gives; without it weights are drawn under `seed`.
+    Raises CompileError, also for what the operating system refuses.
     """
     target = Path(target)
     report = progress or (lambda _: None)
     with _told(target), new_directory(target, overwrite=overwrite) as staging:
-        written = _fill(model, staging, source_text, tokenizer, seed, weights, max_shard_size, report)
+        written = _fill(model, staging, source_text, tokenizer, seed, brought, max_shard_size, report)
     return Written(target, *written)
 
 
@@ -86,27 +88,26 @@ def _fill(
     source_text: str | None,
     mode: Mode,
     seed: int,
-    weights: Stream | None,
+    brought: Brought | None,
     max_shard_size: int,
     report: Report,
 ) -> tuple[tuple[str, ...], int, int, tuple[Diagnostic, ...]]:
-    tensors = tensors_of(model)
+    tensors = tensors_of(model, brought.dtypes if brought else None)
     shards = plan(tensors, max_shard_size)
     _check_space(directory, bytes_needed(shards) + SPARE)
     report(Progress("tokenizer"))
-    saved = save_tokenizer(
-        model.tokenizer, directory, vocab_size=model.vocab_size, max_length=model.max_seq_len, mode=mode
-    )
-    write(shards, directory, weights or drawn(seed), advance=_counting(report, sum(t.nbytes for t in tensors)))
+    saved = brought.tokenizer(directory) if brought else _make_tokenizer(model, directory, mode)
+    stream = brought.stream if brought else drawn(seed)
+    write(shards, directory, stream, advance=_counting(report, sum(t.nbytes for t in tensors)))
     copy_runtime(directory)
     _write_text(directory / "eulerstack.yml", print_yaml(model))
     if source_text is not None:
         _write_text(directory / "eulerstack.source.yml", source_text)
-    drawing, card = model_card(model, has_tokenizer=saved.exists, seed=seed if weights is None else None)
+    drawing, card = model_card(model, has_tokenizer=saved.exists, seed=None if brought else seed)
     if drawing is not None:
         _write_text(directory / DRAWING, drawing)
     _write_text(directory / "README.md", card)
-    _write_json(directory / "generation_config.json", generation_config_dict(saved.ids))
+    _write_json(directory / "generation_config.json", brought.generation if brought else generation_config_dict(saved.ids))
     config = config_dict(model, saved.ids)
     _write_json(directory / "config.json", config)
     report(Progress("verification"))
@@ -115,6 +116,12 @@ def _fill(
     files = sorted(path.name for path in directory.iterdir())
     size = sum((directory / name).stat().st_size for name in files)
     return tuple(files), sum(tensor.count for tensor in tensors), size, saved.warnings
+
+
+def _make_tokenizer(model: Model, directory: Path, mode: Mode) -> SavedTokenizer:
+    return save_tokenizer(
+        model.tokenizer, directory, vocab_size=model.vocab_size, max_length=model.max_seq_len, mode=mode
+    )
 
 
 def _check_space(directory: Path, needed: int) -> None:

@@ -28,10 +28,13 @@ BYTES = 256
 
 @dataclass(frozen=True, slots=True)
 class SpecialIds:
-    """The ids that generation and padding need; None where the tokenizer has no such token, or is not known."""
+    """The ids that generation and padding need; None where the tokenizer has no such token, or is not known.
+
+    An imported model may end at any of several tokens.
+    """
 
     bos: int | None = None
-    eos: int | None = None
+    eos: int | list[int] | None = None
     pad: int | None = None
 
 

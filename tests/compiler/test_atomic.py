@@ -19,6 +19,12 @@ def fill(target: Path, text: str, *, overwrite: bool = False) -> None:
         (directory / "config.json").write_text(text)
 
 
+def fill_until(target: Path, interruption: type[BaseException]) -> None:
+    with new_directory(target, overwrite=True) as directory:
+        (directory / "config.json").write_text("new")
+        raise interruption
+
+
 def hidden(parent: Path) -> list[str]:
     return sorted(path.name for path in parent.iterdir() if path.name.startswith("."))
 
@@ -80,9 +86,8 @@ def test_what_cannot_be_a_target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt, OSError])
 def test_an_interruption_leaves_what_was_there(tmp_path: Path, interruption: type[BaseException]) -> None:
     fill(tmp_path / "model", "old")
-    with pytest.raises(interruption), new_directory(tmp_path / "model", overwrite=True) as directory:
-        (directory / "config.json").write_text("new")
-        raise interruption
+    with pytest.raises(interruption):
+        fill_until(tmp_path / "model", interruption)
     assert (tmp_path / "model" / "config.json").read_text() == "old"
     assert hidden(tmp_path) == []
 
