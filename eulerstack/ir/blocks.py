@@ -4,13 +4,14 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
-from eulerstack.diagnostics import EulerStackError, error
+from eulerstack.diagnostics import EulerStackError, Severity, collect, error
 from eulerstack.dsl.tree import Path
 from eulerstack.ir.nodes import Block, HyperConnection, Norm, Residual, ShapeChange, State
 from eulerstack.schema.base import Dims
-from eulerstack.schema.ffn import resolve_ffn
+from eulerstack.schema.ffn import check_ffn, resolve_ffn
+from eulerstack.schema.findings import Findings
 from eulerstack.schema.memory import resolve_memory
-from eulerstack.schema.mixers import AttentionKeys, resolve_mixer
+from eulerstack.schema.mixers import AttentionKeys, check_mixer, resolve_mixer
 from eulerstack.schema.schedule import OverrideKeys
 from eulerstack.schema.spec import Spec
 from eulerstack.schema.template import HyperKeys, NormKeys, ResidualKeys, ShapeChangeKeys, TemplateKeys
@@ -67,9 +68,20 @@ class Blocks:
         variants.append(name)
         return name
 
+    def _recheck(self, keys: TemplateKeys, dims: Dims, path: Path) -> None:
+        """The schema checked the template alone; an override, or a width that another layer made, may break it."""
+        findings = Findings(self._spec.root)
+        check_mixer(keys.mixer, dims, findings.below(*path, "mixer"))
+        check_ffn(keys.ffn, dims, findings.below(*path, "ffn"))
+        errors = [found for found in findings.diagnostics if found.severity is Severity.ERROR]
+        if errors:
+            raise collect(errors)
+
     def _resolve(self, template: str, keys: TemplateKeys, d_in: int) -> Block:
         d_model = keys.shape_change.d_out if keys.shape_change else d_in
-        dims = self._widths.dims(d_model, keys, ("layer_templates", template))
+        path: Path = ("layer_templates", template)
+        dims = self._widths.dims(d_model, keys, path)
+        self._recheck(keys, dims, path)
         return Block(
             name="",
             d_in=d_in,

@@ -24,10 +24,14 @@ class Run:
         return None if isinstance(self.body[0], Run) else self.body[0]
 
     @property
+    def runs(self) -> tuple["Run", ...]:
+        """What a body of several runs holds; empty for a leaf."""
+        return tuple(run for run in self.body if isinstance(run, Run))
+
+    @property
     def length(self) -> int:
         """How many nodes of the flat schedule it stands for."""
-        inner = sum(run.length for run in self.body if isinstance(run, Run))
-        return self.repeat * (inner or 1)
+        return self.repeat * (sum(run.length for run in self.runs) or 1)
 
 
 def fold(schedule: Sequence[Node]) -> tuple[Run, ...]:
@@ -45,8 +49,7 @@ def unfold(runs: Sequence[Run]) -> tuple[Node, ...]:
     """The flat schedule that the runs stand for."""
     flat: list[Node] = []
     for run in runs:
-        body = (run.leaf,) if run.leaf is not None else unfold(run.body)  # type: ignore[arg-type]
-        flat.extend(body * run.repeat)
+        flat.extend(((run.leaf,) if run.leaf is not None else unfold(run.runs)) * run.repeat)
     return tuple(flat)
 
 

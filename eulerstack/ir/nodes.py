@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from eulerstack.schema.base import Resolved
+from eulerstack.schema.memory import Memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +68,7 @@ class Block:
     norm: Norm
     residual: Residual
     state: State
-    memory: Resolved | None
+    memory: Memory | None
     shape_change: ShapeChange | None
 
 

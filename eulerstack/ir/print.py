@@ -53,7 +53,7 @@ def plain_block(block: Block) -> Plain:
         "norm": as_plain(block.norm),
         "residual": _residual(block.residual),
         "state": _without_null(as_plain(block.state)) or None,
-        "memory": block.memory and plain_memory(block.memory),  # type: ignore[arg-type]
+        "memory": block.memory and plain_memory(block.memory),
         "shape_change": block.shape_change and as_plain(block.shape_change),
     }
     return _without_null(plain)
@@ -108,7 +108,7 @@ def _entry(run: Run) -> Plain:
     if isinstance(node, Layer):
         return _with_repeat(plain_layer(node), run.repeat)
     if node is None:
-        return _with_repeat({"group": [_entry(inner) for inner in run.body]}, run.repeat)  # type: ignore[arg-type]
+        return _with_repeat({"group": [_entry(inner) for inner in run.runs]}, run.repeat)
     entry = _compound(node)
     return entry if run.repeat == 1 else {"group": [entry], "repeat": run.repeat}
 

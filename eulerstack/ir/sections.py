@@ -8,6 +8,7 @@ from eulerstack.schema.sections import (
     AboutKeys,
     CompatibilityKeys,
     ModeKeys,
+    MuonKeys,
     ObjectivesKeys,
     ScalingKeys,
     TissueKeys,
@@ -30,8 +31,10 @@ def tokenizer_of(keys: TokenizerKeys) -> Plain:
 
 
 def training_hints_of(keys: TrainingKeys) -> Plain:
-    """`training_hints`; scaling and the objectives always stand there, so that no reader has a default of its own."""
+    """`training_hints`; what a reader may ask for always stands there, so that no reader has a default of its own."""
     update: Plain = {}
+    if keys.muon is None and keys.optimizer != "adamw":
+        update["muon"] = MuonKeys()
     if keys.scaling is None:
         update["scaling"] = ScalingKeys()
     if keys.differentiation_objectives is None:
