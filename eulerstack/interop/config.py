@@ -170,6 +170,25 @@ class Config:
             return meanings[default]
         return meanings[value]
 
+    def tokens(self, key: str, default: int | None) -> int | list[int] | None:
+        """A token's id, a list of them, or null."""
+        value = self.value(key, default)
+        ids = value if isinstance(value, list) else [value]
+        if value is not None and not all(isinstance(i, int) and not isinstance(i, bool) for i in ids):
+            self._mistyped(key, "token id | [token id, ...] | null", value)
+            return None
+        return value
+
+    def dtype(self) -> str | None:
+        """The type that the weights are loaded in: `dtype`, or `torch_dtype` as it was called; None if unwritten."""
+        key = "dtype" if self.has("dtype") else "torch_dtype"
+        self.ignore("dtype", "torch_dtype")
+        value = self._plain.get(key)
+        if value is not None and value not in ("float32", "float16", "bfloat16"):
+            self.refuse(key, value, "float32, float16, bfloat16")
+            return None
+        return value
+
     def neutral(self, key: str, *allowed: Any) -> None:
         """Take `key` if written, and refuse any value but these."""
         if key in self._plain and not any(_same(self._plain[key], value) for value in allowed):

@@ -6,8 +6,8 @@ from itertools import pairwise
 from typing import Any
 
 from eulerstack.interop.config import Config
-from eulerstack.ir import Run, fold
 from eulerstack.ir.nodes import Layer
+from eulerstack.ir.print import plain_schedule
 
 Plain = dict[str, Any]
 
@@ -82,25 +82,12 @@ def plain(parts: Parts, *, name: str, family: str, dtype: str, tokenizer: Plain)
         "tokenizer_contract": tokenizer,
         "embedding": {"type": "learned", **parts.embedding, "tie_word_embeddings": parts.tied},
         "layer_templates": dict(parts.layers),
-        "layer_schedule": schedule([layer for layer, _ in parts.layers]),
+        "layer_schedule": plain_schedule([Layer(block=layer) for layer, _ in parts.layers]),
         "head": {"type": "causal_lm", "tie_weights": parts.tied, **parts.head},
     }
     if parts.hints:
         spec["training_hints"] = parts.hints
     return spec
-
-
-def schedule(names: Iterable[str]) -> list[Plain]:
-    """`layer_schedule` for these templates in order, repeats and periods folded."""
-    return [_entry(run) for run in fold([Layer(block=name) for name in names])]
-
-
-def _entry(run: Run) -> Plain:
-    if run.leaf is not None:
-        entry: Plain = {"template": run.leaf.block}  # type: ignore[union-attr]
-    else:
-        entry = {"group": [_entry(inner) for inner in run.body]}  # type: ignore[arg-type]
-    return entry if run.repeat == 1 else entry | {"repeat": run.repeat}
 
 
 def template(attention: Plain, ffn: Plain, norm: Plain | None = None) -> Plain:

@@ -14,8 +14,9 @@ class Family:
 
     `read`: its config → the parts of a spec. `rules`: where our tensors come from, by the names in a checkpoint of the
     causal LM; `prefix` is what a checkpoint of the bare model lacks. `head` and `embedding` are the two names that tying
-    joins. `ignored`: patterns of tensors that old checkpoints carry and transformers skips. `add_bos`: what the
-    family's tokenizers do unless theirs says otherwise.
+    joins. `ignored`: patterns of tensors that old checkpoints carry and transformers skips. `tokens`: the ids that
+    transformers assumes where config.json has none. `add_bos`: what the family's tokenizers do unless theirs says
+    otherwise.
     """
 
     model_type: str
@@ -27,4 +28,5 @@ class Family:
     head: str = "lm_head.weight"
     ignored: tuple[str, ...] = (r"rotary_emb\.inv_freq$",)
     aliases: dict[str, str] = field(default_factory=dict)
+    tokens: dict[str, int | None] = field(default_factory=dict)
     add_bos: bool = True

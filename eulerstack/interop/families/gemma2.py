@@ -71,4 +71,5 @@ FAMILY = Family(
             ffn_post_norm="post_feedforward_layernorm",
         ),
     ),
+    tokens={"bos_token_id": 2, "eos_token_id": 1, "pad_token_id": 0},
 )

@@ -100,4 +100,5 @@ FAMILY = Family(
         "num_hidden_layers": "n_layer",
     },
     add_bos=False,
+    tokens={"bos_token_id": 50256, "eos_token_id": 50256},
 )

@@ -44,4 +44,5 @@ FAMILY = Family(
     architectures=("MistralForCausalLM", "MistralModel"),
     read=read,
     rules=(*decoder.ROOT, *decoder.attention(), *decoder.gated_mlp(), *decoder.PRE_NORMS),
+    tokens={"bos_token_id": 1, "eos_token_id": 2},
 )

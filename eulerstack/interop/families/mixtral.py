@@ -80,9 +80,14 @@ def experts(config: Config) -> dict:
     balanced = config.boolean("output_router_logits", False)
     coefficient = config.number("router_aux_loss_coef", 0.001)
     jitter = config.number("router_jitter_noise", 0.0)
-    return {"experts": n_experts, "top_k": top_k, "load_balance_coef": coefficient if balanced else 0.0} | written(
-        router_jitter=jitter or None
-    )
+    moe = {
+        "experts": n_experts,
+        "top_k": top_k,
+        "gated": True,
+        "norm_top_k": True,
+        "load_balance_coef": coefficient if balanced else 0.0,
+    }
+    return moe | written(router_jitter=jitter or None)
 
 
 FAMILY = Family(
@@ -91,4 +96,5 @@ FAMILY = Family(
     read=read,
     rules=(*decoder.ROOT, *decoder.attention(), *EXPERTS, *decoder.PRE_NORMS),
     aliases={"num_experts": "num_local_experts"},
+    tokens={"bos_token_id": 1, "eos_token_id": 2},
 )

@@ -49,4 +49,5 @@ FAMILY = Family(
         *decoder.norms(mixer_post_norm="post_attention_layernorm", ffn_post_norm="post_feedforward_layernorm"),
     ),
     add_bos=False,
+    tokens={"eos_token_id": 50279, "pad_token_id": 1},
 )

@@ -102,4 +102,5 @@ FAMILY = Family(
     rules=RULES,
     embedding="model.decoder.embed_tokens.weight",
     ignored=(r"decoder\.version$",),
+    tokens={"bos_token_id": 2, "eos_token_id": 2, "pad_token_id": 1},
 )
