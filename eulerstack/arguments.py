@@ -17,6 +17,8 @@ from eulerstack.diagnostics import EulerStackError, error
 from eulerstack.diagnostics.suggest import nearest
 
 LARGEST_SEED = 2**63 - 1
+LONGEST_DEMO = 86_400
+"""Seconds: a day."""
 
 
 def split_language(argv: Sequence[str]) -> tuple[str | None, list[str]]:
@@ -49,6 +51,7 @@ def parse(argv: Sequence[str], *, prog: str = "eulerstack", cell: bool = False) 
         if extra:
             _refuse(extra[0], active)
         _check_spec(namespace, active)
+        _check_import(namespace)
     return namespace
 
 
@@ -128,6 +131,15 @@ def _draw(parser: "Parser", cell: bool) -> None:
     _option(parser, "draw.output", "-o", "--output", metavar="FILE")
 
 
+def _demo(parser: "Parser", cell: bool) -> None:
+    _spec(parser, cell)
+    parser.set_defaults(default_spec="arch_beginner_llama")
+    _option(parser, "demo.output-dir", "--output-dir", metavar="DIR")
+    _flag(parser, "demo.overwrite", "--overwrite")
+    _option(parser, "demo.seconds", "--seconds", type=_seconds, default=60.0, metavar="N")
+    _option(parser, "demo.seed", "--seed", type=_seed, default=0, metavar="N")
+
+
 def _show(parser: "Parser", cell: bool) -> None:
     _spec(parser, cell)
 
@@ -141,6 +153,7 @@ COMMANDS = {
     "presets": _presets,
     "shrink": _shrink,
     "draw": _draw,
+    "demo": _demo,
 }
 
 
@@ -194,6 +207,16 @@ def _seed(word: str) -> int:
     return int(word)
 
 
+def _seconds(word: str) -> float:
+    try:
+        seconds = float(word)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= LONGEST_DEMO:  # refuses NaN as well
+        raise usage("bad-seconds", see="eulerstack demo --help", value=word, longest=LONGEST_DEMO)
+    return seconds
+
+
 # Mistakes.
 
 
@@ -227,7 +250,16 @@ def _check_spec(namespace: Namespace, parser: "Parser") -> None:
         raise usage("two-specs", see=see, first=namespace.spec, second=namespace.preset)
     namespace.spec = namespace.preset if namespace.spec is None else namespace.spec
     if namespace.spec is None:
+        namespace.spec = getattr(namespace, "default_spec", None)
+    if namespace.spec is None:
         raise usage("no-spec", see=see, command=parser.prog)
+
+
+def _check_import(namespace: Namespace) -> None:
+    if namespace.command != "import":
+        return
+    if namespace.yaml_only == bool(namespace.output_dir) or (namespace.output and not namespace.yaml_only):
+        raise usage("import-where", see="eulerstack import --help")
 
 
 class Parser(argparse.ArgumentParser):

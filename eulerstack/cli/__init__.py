@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from eulerstack import i18n
 from eulerstack.arguments import parse, split_language
-from eulerstack.cli import compile, draw, explain, import_model, presets, schema, shrink, terminal, validate
+from eulerstack.cli import compile, demo, draw, explain, import_model, presets, schema, shrink, terminal, validate
 from eulerstack.diagnostics import EulerStackError
 from eulerstack.diagnostics.catalogue import CATALOGUE
 
@@ -20,6 +20,7 @@ COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "presets": presets.run,
     "shrink": shrink.run,
     "draw": draw.run,
+    "demo": demo.run,
 }
 """Each command of the parser and what runs it; a test holds the two equal."""
 

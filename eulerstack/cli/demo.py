@@ -15,6 +15,7 @@ from rich.text import Text
 
 from eulerstack import api, i18n
 from eulerstack.cli import terminal
+from eulerstack.diagnostics import error
 from eulerstack.training import fresh
 from eulerstack.training.report import Outcome
 from eulerstack.training.report import Progress as Step
@@ -39,19 +40,28 @@ def run(call: Namespace) -> int:
     terminal.show(api.explain(spec))
     directory = Path(call.output_dir or RUNS / Path(call.spec).stem)
     _heading(console, 3, "compile", directory=directory)
-    twin = api.shrink(spec)
-    # the default place holds nothing but earlier demos
-    compiled = api.compile(twin.source, output_dir=directory, overwrite=call.overwrite or not call.output_dir)
+    if not call.output_dir:
+        RUNS.mkdir(parents=True, exist_ok=True)
+    # the default place holds nothing but earlier demos, so it is always replaced
+    compiled = api.compile(spec, twin=True, output_dir=directory, overwrite=call.overwrite or not call.output_dir)
     terminal.show(compiled)
     _heading(console, 4, "train", seconds=f"{call.seconds:g}")
     with _bar(console, call.seconds) as tell:
-        outcome = fresh.train(directory, seconds=call.seconds, seed=call.seed or 0, report=tell)
+        outcome = _train(directory, call, tell)
     _heading(console, 5, "result")
     console.print(_table(outcome))
     console.print(Text(_text("learned" if outcome.learned else "not-learned"), style="bold"))
     console.print(Panel(Text(outcome.sample), title=_text("generated"), title_align="left"))
-    console.print(Text(_text("next", directory=directory)))
+    terminal.write(_text("next", directory=directory))
     return 0 if outcome.learned else 1
+
+
+def _train(directory: Path, call: Namespace, tell: Callable[[Step], None]) -> Outcome:
+    try:
+        return fresh.train(directory, seconds=call.seconds, seed=call.seed, report=tell)
+    except RuntimeError as failure:
+        reason = str(failure).rstrip().splitlines()[-1]
+        raise error("training-failed", params={"reason": reason}) from failure
 
 
 @contextmanager

@@ -170,6 +170,7 @@ CATALOGUE: dict[str, Entry] = {
     "ffn-none-with-keys": Entry(COMPATIBILITY, see="eulerstack schema ffn"),
     "top-k-above-experts": Entry(COMPATIBILITY, see="eulerstack schema ffn.moe"),
     "router-against-affinity": Entry(COMPATIBILITY, "Warning", see="eulerstack schema ffn.moe"),
+    "experts-gated-by-activation": Entry(COMPATIBILITY, see="eulerstack schema ffn.moe"),
     "d-shared-unused": Entry(COMPATIBILITY, see="eulerstack schema ffn.moe"),
     "hash-salt-missing": Entry(COMPATIBILITY, see="eulerstack schema ffn.moe"),
     "hash-salt-unused": Entry(COMPATIBILITY, see="eulerstack schema ffn.moe"),
@@ -260,4 +261,7 @@ CATALOGUE: dict[str, Entry] = {
     "import-where": Entry(VALIDATION, see="eulerstack import --help", call=True),
     "unknown-variable": Entry(VALIDATION, see="eulerstack --help", call=True),
     "unknown-preset": Entry(VALIDATION, see="eulerstack presets list", call=True),
+    # training: the demo
+    "bad-seconds": Entry(VALIDATION, see="eulerstack demo --help", call=True),
+    "training-failed": Entry(COMPILE, see="eulerstack demo --help"),
 }
