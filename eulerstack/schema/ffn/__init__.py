@@ -76,8 +76,8 @@ def check_ffn(keys: FfnKeys, dims: Dims, report: Report) -> None:
         if keys.type != "moe":
             report("moe-elsewhere", ("moe",), type=keys.type)
         else:
-            moe_file.check(keys.moe, below(report, "moe"))
+            moe_file.check(keys.moe, keys.activation, keys.d_ff or dims.d_ff, below(report, "moe"))
     if keys.type == "none":
         for name in ("activation", "bias", "d_ff"):
             if getattr(keys, name):
-                report("ffn-none-with-keys", (name,), key=name)
+                report("ffn-none-with-keys", (name,), name=name)

@@ -20,7 +20,7 @@ from eulerstack.schema.base import (
     Size,
     linear,
 )
-from eulerstack.schema.ffn.dense import GATES, Activation
+from eulerstack.schema.ffn.dense import GATES, Activation, Function, gate_of
 from eulerstack.schema.report import Report
 
 PUBLISHED_GROUPS = 8
@@ -112,7 +112,7 @@ class Moe:
     type: ClassVar[str] = "moe"
     key: ClassVar[str] = "moe"
 
-    activation: Activation
+    activation: Function
     bias: bool
     experts: int
     top_k: int
@@ -139,7 +139,7 @@ class Moe:
         """`d_ff` is the width that experts take where they name none."""
         d_expert = keys.d_expert or d_ff
         return cls(
-            activation=activation,
+            activation=gate_of(activation),
             bias=bias,
             experts=keys.experts,
             top_k=keys.top_k,
@@ -190,13 +190,15 @@ def groups(keys: MoeKeys) -> int:
     return keys.n_groups or (PUBLISHED_GROUPS if keys.balance.group_limit else 1)
 
 
-def check(keys: MoeKeys, report: Report) -> None:
-    """What one mixture's keys must say of each other; paths below `ffn.moe`."""
+def check(keys: MoeKeys, activation: Activation | None, d_ff: int, report: Report) -> None:
+    """What one mixture's keys must say of each other and of their ffn's; paths below `ffn.moe`."""
     if keys.top_k > keys.experts:
         report("top-k-above-experts", ("top_k",), top_k=keys.top_k, experts=keys.experts)
     if keys.affinity and keys.router and keys.affinity != keys.router:
         report("router-against-affinity", ("router",), router=keys.router, affinity=keys.affinity)
-    if keys.d_shared and not keys.shared_experts:
+    if keys.gated is False and activation in GATES:
+        report("experts-gated-by-activation", ("gated",), activation=activation, function=gate_of(activation))
+    if keys.d_shared and not keys.shared_experts and keys.d_shared != (keys.d_expert or d_ff):
         report("d-shared-unused", ("d_shared",))
     _check_routing(keys, report)
     _check_groups(keys, report)

@@ -351,7 +351,7 @@ def _check_latent(keys: AttentionKeys, dims: Dims, report: Report) -> None:
         report("mla-with-kv-heads", ("n_kv_heads",), n_kv_heads=keys.n_kv_heads, n_heads=n_heads)
     for name in ("compression", "qk_norm", "v_from_k"):
         if getattr(keys, name):
-            report("mla-excludes", (name,), key=name)
+            report("mla-excludes", (name,), name=name)
     if written.rope_dim and written.rope_dim % 2:
         rope_dim = written.rope_dim
         report("rope-dim-odd", ("mla", "rope_dim"), rope_dim=rope_dim, smaller=rope_dim - 1, larger=rope_dim + 1)
@@ -362,10 +362,10 @@ def _check_latent(keys: AttentionKeys, dims: Dims, report: Report) -> None:
 def _check_compression(keys: AttentionKeys, compression: CompressionKeys, report: Report) -> None:
     place = ("compression", "type")
     if compression.type in ("csa", "nsa_learned") and not compression.indexer:
-        report("compression-needs", place, type=compression.type, key="indexer")
+        report("compression-needs", place, type=compression.type, name="indexer")
     if compression.type == "csa" and not compression.top_k_blocks:
-        report("compression-needs", place, type=compression.type, key="top_k_blocks")
+        report("compression-needs", place, type=compression.type, name="top_k_blocks")
     if compression.type == "hca":
         for name in ("indexer", "top_k_blocks"):
             if getattr(compression, name) is not None:
-                report("compression-forbids", ("compression", name), type=compression.type, key=name)
+                report("compression-forbids", ("compression", name), type=compression.type, name=name)

@@ -117,7 +117,7 @@ def check(keys: MambaKeys, dims: Dims, report: Report) -> None:
     """The variant's own keys, and heads and groups that divide."""
     for name in MAMBA1_ONLY if keys.variant == "mamba2" else MAMBA2_ONLY:
         if getattr(keys, name):
-            report("mamba-key-of-other-variant", (name,), key=name, variant=keys.variant)
+            report("mamba-key-of-other-variant", (name,), name=name, variant=keys.variant)
     if keys.variant == "mamba1":
         return
     inner, head_dim = keys.expand * dims.d_model, keys.head_dim or PUBLISHED_HEAD_DIM

@@ -64,4 +64,4 @@ def check_only(keys: Keys, key: str, report: Report) -> None:
     """No sub-object stands beside the one that bears the type's name."""
     for name in type(keys).model_fields:
         if name not in ("type", key) and getattr(keys, name) is not None:
-            report("mixer-of-other-type", (name,), key=name, type=getattr(keys, "type"), expected=key)  # noqa: B009
+            report("mixer-of-other-type", (name,), name=name, type=getattr(keys, "type"), expected=key)  # noqa: B009
