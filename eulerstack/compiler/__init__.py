@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from eulerstack.compiler.brought import Brought
+from eulerstack.compiler.brought import Brought, fresh
 from eulerstack.compiler.config import config_dict, spec_from_config
 from eulerstack.compiler.directory import (
     Progress,
@@ -74,14 +74,14 @@ def compile_model(
     """
     start = time.perf_counter()
     check_supported(model, locate)
+    if seed is None:
+        seed = model.training_hints.get("seed") or 0
     written = write_directory(
         model,
         target,
+        brought or fresh(model, seed=seed, tokenizer=tokenizer),
         source_text=source_text,
         overwrite=overwrite,
-        tokenizer=tokenizer,
-        seed=model.training_hints.get("seed") or 0 if seed is None else seed,
-        brought=brought,
         max_shard_size=max_shard_size,
         progress=progress,
     )

@@ -14,11 +14,6 @@ from pathlib import Path
 
 from eulerstack.diagnostics import error
 
-try:
-    import fcntl
-except ImportError:  # Windows: leftovers are not cleared there, since nothing tells whether their process still lives
-    fcntl = None  # type: ignore[assignment]
-
 PARTIAL = ".partial"
 OLD = ".old"
 
@@ -120,12 +115,12 @@ def _locked(directory: Path) -> Iterator[None]:
 
 def _lock(directory: Path, *, wait: bool) -> int | None:
     """A descriptor that holds the directory's lock until it is closed or its process dies; None if it cannot be had."""
-    if fcntl is None:
-        return None
-    with suppress(OSError):
+    with suppress(OSError, ImportError):  # there is no fcntl on Windows: leftovers of killed processes stay there
+        import fcntl
+
         descriptor = os.open(directory, os.O_RDONLY)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(descriptor)
             raise

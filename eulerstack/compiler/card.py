@@ -1,5 +1,7 @@
 """The model card: README.md of a compiled directory, as the HuggingFace hub shows it."""
 
+from dataclasses import dataclass
+
 from eulerstack import i18n
 from eulerstack.drawing import NoLayoutEngineError, draw
 from eulerstack.ir.fold import Run, fold
@@ -39,29 +41,37 @@ tags:
 """
 
 
-def model_card(model: Model, *, has_tokenizer: bool, seed: int | None) -> tuple[str | None, str]:
-    """The drawing as SVG (None where this machine cannot draw) and the card's text in the current language.
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a card tells beyond the model: the directory's name, whether a tokenizer is in it, the weights' seed.
 
     `seed` None: the weights were not drawn but came from elsewhere.
     """
-    drawing = _drawing(model)
-    folded = "```\n" + schedule_text(fold(model.schedule)) + "\n```"
-    card = _CARD.format(
+
+    directory: str
+    has_tokenizer: bool
+    seed: int | None
+
+
+def model_card(model: Model, facts: Facts, *, drawn: bool) -> str:
+    """The card's text in the current language; `drawn`: the picture stands beside it."""
+    folded = f"```\n{schedule_text(fold(model.schedule))}\n```"
+    return _CARD.format(
         name=model.name,
-        intro=_text("intro_drawn", seed=seed) if seed is not None else _text("intro_given"),
+        intro=_text("intro_given") if facts.seed is None else _text("intro_drawn", seed=facts.seed),
         property=_text("property"),
         value=_text("value"),
         rows="\n".join(f"| {name} | {value} |" for name, value in _rows(model)),
         schedule_title=_text("schedule"),
-        schedule=f"![{model.name}]({DRAWING})" if drawing is not None else folded,
+        schedule=f"![{model.name}]({DRAWING})" if drawn else folded,
         use_title=_text("use"),
-        code=_code(has_tokenizer),
+        code=_code(facts),
         files=_text("files"),
     )
-    return drawing, card
 
 
-def _drawing(model: Model) -> str | None:
+def drawing_of(model: Model) -> str | None:
+    """The schedule as SVG, or None where this machine cannot lay it out."""
     try:
         return draw(model).svg
     except NoLayoutEngineError:
@@ -116,11 +126,9 @@ def _body_text(layers: tuple[Layer, ...]) -> str:
     return schedule_text(fold(layers)).replace("\n", ", ")
 
 
-def _code(has_tokenizer: bool) -> str:
-    imports = ["AutoModelForCausalLM"] + ["AutoTokenizer"] * has_tokenizer
-    lines = [
-        f"from transformers import {', '.join(imports)}",
-        "",
-        'model = AutoModelForCausalLM.from_pretrained(".", trust_remote_code=True)',
-    ]
-    return "\n".join(lines + ['tokenizer = AutoTokenizer.from_pretrained(".")'] * has_tokenizer)
+def _code(facts: Facts) -> str:
+    imports = ["AutoModelForCausalLM"] + ["AutoTokenizer"] * facts.has_tokenizer
+    loading = [f'model = AutoModelForCausalLM.from_pretrained("{facts.directory}", trust_remote_code=True)']
+    if facts.has_tokenizer:
+        loading.append(f'tokenizer = AutoTokenizer.from_pretrained("{facts.directory}", trust_remote_code=True)')
+    return "\n".join([f"from transformers import {', '.join(imports)}", "", *loading])

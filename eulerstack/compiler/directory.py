@@ -11,12 +11,11 @@ from typing import Any, Literal
 
 from eulerstack.compiler.atomic import new_directory
 from eulerstack.compiler.brought import Brought
-from eulerstack.compiler.card import DRAWING, model_card
+from eulerstack.compiler.card import DRAWING, Facts, drawing_of, model_card
 from eulerstack.compiler.config import config_dict, generation_config_dict
 from eulerstack.compiler.runtime_files import copy_runtime
-from eulerstack.compiler.tokenizer import Mode, SavedTokenizer, save_tokenizer
 from eulerstack.compiler.verify import faults
-from eulerstack.compiler.weights import MAX_SHARD_SIZE, Tensor, bytes_needed, drawn, plan, write
+from eulerstack.compiler.weights import MAX_SHARD_SIZE, Stream, Tensor, bytes_needed, plan, write
 from eulerstack.diagnostics import Diagnostic, error
 from eulerstack.ir.laws import InitPolicy, laws_of
 from eulerstack.ir.nodes import Model
@@ -51,77 +50,68 @@ class Written:
 
 
 def tensors_of(model: Model, dtypes: Mapping[str, str] | None = None) -> tuple[Tensor, ...]:
-    """Every tensor of the model as it is written: its law, and its type on disk, from `dtypes` if that is given."""
+    """Every tensor of the model as it is written: its law, and its type on disk (`dtypes`, else as the spec says)."""
     table = parameter_table(model)
     found = laws_of(InitPolicy.of(model), table)
-    stored = dtypes or {p.name: "float32" if p.fp32 else model.dtype for p in table}
-    return tuple(Tensor(p.name, p.shape, found[p.name], stored[p.name]) for p in table)
+    types = {parameter.name: "float32" if parameter.fp32 else model.dtype for parameter in table} | dict(dtypes or {})
+    return tuple(Tensor(p.name, p.shape, found[p.name], types[p.name]) for p in table)
 
 
 def write_directory(
     model: Model,
     target: str | Path,
+    brought: Brought,
     *,
     source_text: str | None = None,
     overwrite: bool = False,
-    tokenizer: Mode = "auto",
-    seed: int = 0,
-    brought: Brought | None = None,
     max_shard_size: int = MAX_SHARD_SIZE,
     progress: Report | None = None,
 ) -> Written:
-    """Write `model` to `target`, complete or not at all.
+    """Write `model` to `target`, complete or not at all; `source_text` is the author's own spec.
 
-    `source_text` is the author's own spec. `brought` is what an import gives; without it weights are drawn under `seed`.
     Raises CompileError, also for what the operating system refuses.
     """
     target = Path(target)
     report = progress or (lambda _: None)
+    tensors = tensors_of(model, brought.dtypes)
     with _told(target), new_directory(target, overwrite=overwrite) as staging:
-        written = _fill(model, staging, source_text, tokenizer, seed, brought, max_shard_size, report)
-    return Written(target, *written)
+        report(Progress("tokenizer"))
+        saved = brought.tokenizer(staging)
+        _write_weights(staging, tensors, brought.stream, max_shard_size, report)
+        copy_runtime(staging)
+        _write_spec(staging, model, source_text)
+        _write_card(staging, model, Facts(target.name, saved.exists, brought.seed))
+        config = config_dict(model, saved.ids)
+        generation = generation_config_dict(saved.ids) if brought.generation is None else brought.generation
+        _write_json(staging / "generation_config.json", generation)
+        _write_json(staging / "config.json", config)
+        report(Progress("verification"))
+        if fault := next(faults(staging, tensors, config), None):
+            raise error("verification-failed", params={"fault": fault})
+        sizes = {path.name: path.stat().st_size for path in sorted(staging.iterdir())}
+    parameters = sum(tensor.count for tensor in tensors)
+    return Written(target, tuple(sizes), parameters, sum(sizes.values()), saved.warnings)
 
 
-def _fill(
-    model: Model,
-    directory: Path,
-    source_text: str | None,
-    mode: Mode,
-    seed: int,
-    brought: Brought | None,
-    max_shard_size: int,
-    report: Report,
-) -> tuple[tuple[str, ...], int, int, tuple[Diagnostic, ...]]:
-    tensors = tensors_of(model, brought.dtypes if brought else None)
+def _write_weights(
+    directory: Path, tensors: tuple[Tensor, ...], stream: Stream, max_shard_size: int, report: Report
+) -> None:
     shards = plan(tensors, max_shard_size)
     _check_space(directory, bytes_needed(shards) + SPARE)
-    report(Progress("tokenizer"))
-    saved = brought.tokenizer(directory) if brought else _make_tokenizer(model, directory, mode)
-    stream = brought.stream if brought else drawn(seed)
-    write(shards, directory, stream, advance=_counting(report, sum(t.nbytes for t in tensors)))
-    copy_runtime(directory)
+    write(shards, directory, stream, advance=_counting(report, sum(tensor.nbytes for tensor in tensors)))
+
+
+def _write_spec(directory: Path, model: Model, source_text: str | None) -> None:
     _write_text(directory / "eulerstack.yml", print_yaml(model))
     if source_text is not None:
         _write_text(directory / "eulerstack.source.yml", source_text)
-    drawing, card = model_card(model, has_tokenizer=saved.exists, seed=None if brought else seed)
+
+
+def _write_card(directory: Path, model: Model, facts: Facts) -> None:
+    drawing = drawing_of(model)
     if drawing is not None:
         _write_text(directory / DRAWING, drawing)
-    _write_text(directory / "README.md", card)
-    _write_json(directory / "generation_config.json", brought.generation if brought else generation_config_dict(saved.ids))
-    config = config_dict(model, saved.ids)
-    _write_json(directory / "config.json", config)
-    report(Progress("verification"))
-    if fault := next(faults(directory, tensors, config), None):
-        raise error("verification-failed", params={"fault": fault})
-    files = sorted(path.name for path in directory.iterdir())
-    size = sum((directory / name).stat().st_size for name in files)
-    return tuple(files), sum(tensor.count for tensor in tensors), size, saved.warnings
-
-
-def _make_tokenizer(model: Model, directory: Path, mode: Mode) -> SavedTokenizer:
-    return save_tokenizer(
-        model.tokenizer, directory, vocab_size=model.vocab_size, max_length=model.max_seq_len, mode=mode
-    )
+    _write_text(directory / "README.md", model_card(model, facts, drawn=drawing is not None))
 
 
 def _check_space(directory: Path, needed: int) -> None:

@@ -150,7 +150,7 @@ def write(
         with open(directory / shard.filename, "xb") as out:
             out.write(shard.header())
             for values in stream(shard.tensors):
-                out.write(values)
+                out.write(values.data)
                 if advance:
                     advance(values.nbytes)
     index = index_of(shards)
