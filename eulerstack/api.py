@@ -16,7 +16,7 @@ from eulerstack.compiler import Progress, check_supported, compile_model, write_
 from eulerstack.compiler.tokenizer import Mode
 from eulerstack.diagnostics import Diagnostic, EulerStackError, Severity, Source, Span, collect, error, in_text_order
 from eulerstack.diagnostics.suggest import nearest
-from eulerstack.dsl import Document, examine, read_file, refused_places, relative_lookup
+from eulerstack.dsl import Document, examine, read_file, relative_lookup
 from eulerstack.ir.lower import lower
 from eulerstack.ir.nodes import Model
 from eulerstack.ir.print import print_yaml
@@ -33,6 +33,7 @@ from eulerstack.schema import Spec, check
 Ref = str | Path | Source | SpecText
 """What names a spec: a path, a preset's name, a bound name, YAML text, or a text as it is."""
 
+SPEC_FILE = "eulerstack.yml"
 YAML_SUFFIXES = (".yml", ".yaml")
 
 bindings: dict[str, Source] = {}
@@ -115,7 +116,8 @@ def compile(
     loaded = load(text)
     locate = partial(_authored_span, loaded.spec)
     check_supported(loaded.model, locate)
-    result = Compilation(text, loaded.model, loaded.findings)
+    # a twin is small and narrow on purpose, so what realism says of its numbers is no news
+    result = Compilation(text, loaded.model, () if twin else loaded.findings)
     if dry_run:
         return result
     if output_dir:
@@ -142,6 +144,31 @@ def shrink(ref: Ref) -> SpecText:
     return SpecText(Source(f"{loaded.model.name}-tiny.yml", print_yaml(twin_of(loaded.model))))
 
 
+def import_model(
+    directory: str | Path,
+    output_dir: str | Path,
+    *,
+    overwrite: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+) -> Compilation:
+    """Convert a HuggingFace directory of a known family, weights and all, to a directory of ours.
+
+    Raises EulerStackError for what cannot be imported exactly. No code of the directory is run.
+    """
+    from eulerstack import interop
+
+    imported = interop.import_model(directory, output_dir, overwrite=overwrite, progress=progress)
+    text = Source(SPEC_FILE, imported.yaml)
+    return Compilation(text, imported.model, imported.warnings, directory=imported.compiled)
+
+
+def import_spec(directory: str | Path) -> SpecText:
+    """The spec of a HuggingFace directory, without weights. Raises as `import_model`."""
+    from eulerstack import interop
+
+    return SpecText(interop.import_spec(directory).source)
+
+
 def draw(ref: Ref) -> Picture:
     """The schedule of a spec's model as a picture. Raises EulerStackError for a wrong spec."""
     loaded = load(ref)
@@ -159,6 +186,18 @@ def preset(name: str) -> Preset:
     if found is None:
         raise _unknown(name, library.names())
     return found
+
+
+def register() -> None:
+    """Make transformers' Auto classes know the model, so that loading a directory needs no `trust_remote_code`."""
+    from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
+
+    from eulerstack.runtime.configuration_eulerstack import EulerStackConfig
+    from eulerstack.runtime.modeling_eulerstack import EulerStackForCausalLM, EulerStackModel
+
+    AutoConfig.register(EulerStackConfig.model_type, EulerStackConfig, exist_ok=True)
+    AutoModel.register(EulerStackConfig, EulerStackModel, exist_ok=True)
+    AutoModelForCausalLM.register(EulerStackConfig, EulerStackForCausalLM, exist_ok=True)
 
 
 def write_text(path: str | Path, text: str, *, overwrite: bool = False) -> None:

@@ -258,7 +258,8 @@ def _check_spec(namespace: Namespace, parser: "Parser") -> None:
 def _check_import(namespace: Namespace) -> None:
     if namespace.command != "import":
         return
-    if namespace.yaml_only == bool(namespace.output_dir) or (namespace.output and not namespace.yaml_only):
+    yaml, directory, file = namespace.yaml_only, namespace.output_dir, namespace.output
+    if not (yaml or directory) or (file and (directory or not yaml)):
         raise usage("import-where", see="eulerstack import --help")
 
 

@@ -2,6 +2,7 @@
 
 from argparse import Namespace
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from IPython.display import display
@@ -9,6 +10,7 @@ from IPython.display import display
 from eulerstack import api
 from eulerstack.diagnostics import collect
 from eulerstack.results.shown import Shown
+from eulerstack.results.spec_text import SpecText
 
 Action = Callable[[Namespace, Any], Shown | None]
 
@@ -48,9 +50,13 @@ def _compile(call: Namespace, spec: api.Ref) -> Shown:
 
 
 def _import(call: Namespace, _: None) -> Shown:
-    return api.import_model(
-        call.directory, output_dir=call.output_dir, yaml_only=call.yaml_only, overwrite=call.overwrite
-    )
+    if not call.yaml_only:
+        return api.import_model(call.directory, call.output_dir, overwrite=call.overwrite)
+    spec = api.import_spec(call.directory)
+    target = call.output or (call.output_dir and Path(call.output_dir) / api.SPEC_FILE)
+    if target:
+        api.write_text(target, spec.yaml, overwrite=call.overwrite)
+    return spec
 
 
 def _schema(call: Namespace, _: None) -> Shown:
@@ -60,7 +66,7 @@ def _schema(call: Namespace, _: None) -> Shown:
 def _presets(call: Namespace, _: None) -> Shown | None:
     if call.action == "list":
         return api.presets()
-    text = api.preset_text(call.name)
+    text = SpecText(api.preset(call.name).source)
     if call.action == "copy":
         api.write_text(call.file, text.yaml)
     return text

@@ -1,5 +1,6 @@
 """`%eulerstack` and `%%eulerstack`: parse with the command line's parser, call api, give the result back."""
 
+import json
 import keyword
 import shlex
 from argparse import Namespace
@@ -56,6 +57,9 @@ class EulerStackMagics(Magics):
         if name is not None:
             self.shell.user_ns[name] = result
             api.bindings[name] = replace(result.source, name=name)
+        if getattr(call, "format", "text") == "json":
+            print(json.dumps(result.to_dict(), indent=2, ensure_ascii=False))
+            return None
         return result
 
 

@@ -2,20 +2,19 @@
 
 import sys
 from argparse import Namespace
+from pathlib import Path
 
 from eulerstack import api
-from eulerstack.arguments import usage
 from eulerstack.cli import terminal
 
 
 def run(call: Namespace) -> int:
     """Always 0: what cannot be imported exactly raises."""
-    if call.yaml_only == bool(call.output_dir) or (call.output and not call.yaml_only):
-        raise usage("import-where", see="eulerstack import --help")
     if call.yaml_only:
         spec = api.import_spec(call.directory)
-        if call.output:
-            api.write_text(call.output, spec.yaml, overwrite=call.overwrite)
+        target = call.output or (call.output_dir and Path(call.output_dir) / api.SPEC_FILE)
+        if target:
+            api.write_text(target, spec.yaml, overwrite=call.overwrite)
         else:
             terminal.write(spec.yaml)
         return 0

@@ -109,20 +109,26 @@ def in_text_order(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
 
 
 class EulerStackError(Exception):
-    """A user's mistake, told as one or more diagnostics. `str(error)` is three lines for each, at most 20."""
+    """A user's mistake, told as one or more diagnostics. `str(error)` is three lines for each, at most 20.
+
+    It speaks the language in which it was raised: a notebook shows it when the call is over.
+    """
 
     def __init__(self, *diagnostics: Diagnostic):
         super().__init__(*diagnostics)
         self.diagnostics = tuple(diagnostics)
+        self.language = i18n.language()
 
     def __str__(self) -> str:
-        return "\n".join(str(d) for d in self.diagnostics[:REPORT_LIMIT])
+        with i18n.speaking(self.language):
+            return "\n".join(str(d) for d in self.diagnostics[:REPORT_LIMIT])
 
     def _render_traceback_(self) -> list[str]:
         """What IPython shows instead of a traceback."""
         from eulerstack.diagnostics.render import terminal_lines
 
-        return terminal_lines(self.diagnostics)
+        with i18n.speaking(self.language):
+            return terminal_lines(self.diagnostics, color=True)
 
 
 class ValidationError(EulerStackError):

@@ -83,6 +83,16 @@ def import_model(
     return Imported(yaml=reading.source.text, model=reading.model, path=target, compiled=compiled, warnings=warnings)
 
 
+def import_spec(directory: str | Path) -> Reading:
+    """What a HuggingFace directory means, without its weights: they are asked where they are there. Raises as `read`."""
+    directory = Path(directory)
+    family = family_in(directory)
+    if not has_weights(directory):
+        return read(directory)
+    with Checkpoint(directory, family.prefix, family.head) as checkpoint:
+        return read(directory, checkpoint)
+
+
 def brought(directory: Path, reading: Reading, checkpoint: Checkpoint) -> Brought:
     """Everything that the compiler would otherwise make: weights, their types, tokenizer, generation config."""
     recipes = recipes_for(reading, checkpoint)

@@ -1,0 +1,212 @@
+"""The command line in process: what each command prints, where, and its exit code."""
+
+import json
+import os
+
+import pytest
+
+from eulerstack import api, cli, i18n
+
+SPEC = """\
+schema_version: 1
+model: { name: "small", d_model: 128, vocab_size: 512, max_seq_len: 256, n_heads: 2 }
+tokenizer_contract: { type: byte }
+embedding: { type: learned, positional: rope }
+layer_templates:
+  decoder:
+    mixer: { type: attention, attention: {} }
+    ffn: { type: gated_mlp, activation: swiglu }
+layer_schedule:
+  - { template: decoder, repeat: 2 }
+head: { type: causal_lm }
+"""
+
+
+@pytest.fixture
+def run(capsys, monkeypatch, tmp_path):
+    """Runs a call in an empty folder: exit code, standard output, standard error."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(i18n.VARIABLE, raising=False)
+    (tmp_path / "small.yml").write_text(SPEC)
+    (tmp_path / "wrong.yml").write_text(SPEC.replace("activation:", "activaton:").replace("d_model: 128", "d_model: x"))
+    (tmp_path / "narrow.yml").write_text(SPEC.replace("n_heads: 2", "n_heads: 8"))
+
+    def call(*words, lang="en"):
+        code = cli.main([*words, *(["--lang", lang] if lang else [])])
+        out, err = capsys.readouterr()
+        assert "Traceback" not in out + err
+        return code, out, err
+
+    return call
+
+
+def test_korean_is_the_default(run, monkeypatch):
+    assert "유효합니다" in run("validate", "small.yml", lang=None)[1]
+    monkeypatch.setenv(i18n.VARIABLE, "en")
+    assert "is valid" in run("validate", "small.yml", lang=None)[1]
+    assert "유효합니다" in run("validate", "small.yml", lang="ko")[1]
+
+
+def test_the_language_ends_with_the_call(run):
+    run("validate", "small.yml", lang="en")
+    assert i18n.language() == "ko"
+
+
+def test_validate_reports_every_error_and_fails(run):
+    code, out, err = run("validate", "wrong.yml")
+    assert (code, err) == (1, "")
+    assert out.count("ValidationError: wrong.yml:") == 2
+    assert out.splitlines()[-1] == "wrong.yml is wrong (errors: 2)"
+
+
+def test_the_spec_may_be_named_in_three_ways(run):
+    assert run("validate", "small.yml")[0] == 0
+    assert run("validate", "--preset", "small.yml")[0] == 0
+    assert run("validate", "--preset", "llm_0p1b_simple", "--validate-only")[0] == 0
+
+
+def test_strict_makes_warnings_fail(run):
+    code, out, _ = run("validate", "narrow.yml")
+    assert code == 0
+    assert "Warning: narrow.yml:2:" in out
+    assert run("validate", "narrow.yml", "--strict")[0] == 1
+
+
+def test_a_report_tells_the_size(run):
+    assert "Parameters" not in run("validate", "small.yml")[1]
+    assert "Parameters" in run("validate", "small.yml", "--report")[1]
+
+
+def test_json_stands_alone_on_standard_output(run):
+    code, out, err = run("validate", "wrong.yml", "--format", "json")
+    report = json.loads(out)
+    assert (code, err, report["ok"]) == (1, "", False)
+    assert {error["line"] for error in report["errors"]} == {2, 8}
+    code, out, err = run("explain", "small.yml", "--format", "json")
+    explained = json.loads(out)
+    assert (code, err) == (0, "")
+    assert len(explained["layers"]) == 2
+    params = explained["params"]
+    assert params["total"] == params["embedding"] + params["non_embedding"]
+    assert explained["cache"]["bytes_per_token"] == 2 * 2 * 128 * 2
+
+
+def test_explain_folds_the_schedule(run):
+    _, out, _ = run("explain", "arch_intermediate_gemma2")
+    lines = out.splitlines()
+    assert any(line.startswith("10 ×") for line in lines)
+    assert sum("gated_mlp" in line for line in lines) == 2
+
+
+@pytest.mark.parametrize("command", ["explain", "compile", "shrink", "draw"])
+def test_a_wrong_spec_is_told_on_standard_error(run, command):
+    code, out, err = run(command, "wrong.yml")
+    assert (code, out) == (1, "")
+    assert err.startswith("ValidationError: wrong.yml:2:")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["validate", "none.yml"],
+        ["validate", "arch_beginer_llama"],
+        ["validate", "."],
+        ["validate", "a\0b.yml"],
+        ["validate", "x" * 5000],
+        ["validate"],
+        ["nothing"],
+        ["presets", "show", "nothing"],
+        ["presets", "copy", "llm_0p1b_simple", "no/such/folder.yml"],
+        ["import", "none", "--output-dir", "x"],
+        ["import", "none"],
+        ["draw", "small.yml", "-o", "x.gif"],
+        ["draw", "small.yml", "-o", "no/such/folder.svg"],
+        ["compile", "small.yml", "-o", "no/such/folder.json"],
+        ["compile", "small.yml", "--output-dir", "no/such/folder"],
+        ["schema", "mixer.atention"],
+    ],
+)
+def test_a_wrong_call_is_2_and_three_lines(run, words):
+    code, out, err = run(*words)
+    assert (code, out) == (2, "")
+    first, fix, see = err.splitlines()
+    assert first.split(": ")[0] in ("ValidationError", "CompileError")
+    assert fix.startswith("Fix: ")
+    assert see.startswith("See: eulerstack ")
+
+
+def test_no_words_are_help(run):
+    code, out, _ = run()
+    assert code == 0
+    assert "compile" in out
+
+
+def test_an_unwritable_extends_is_the_specs_fault(run, tmp_path):
+    (tmp_path / "child.yml").write_text("extends: none.yml\n")
+    code, out, _ = run("validate", "child.yml")
+    assert code == 1
+    assert "child.yml:1:10 " in out
+
+
+def test_compile_writes_json_a_directory_both_or_neither(run, tmp_path):
+    code, out, err = run("compile", "small.yml")
+    assert (code, err) == (0, "")
+    config = json.loads(out)
+    assert config["config"]["model_type"] == "eulerstack"
+    code, out, _ = run("compile", "small.yml", "-o", "a.json", "--output-dir", "model")
+    assert code == 0
+    assert json.loads((tmp_path / "a.json").read_text()) == config
+    assert (tmp_path / "model" / "model.safetensors").is_file()
+    assert (tmp_path / "model" / "eulerstack.source.yml").read_text() == SPEC
+    assert "model" in out
+
+
+@pytest.mark.parametrize("option", ["--validate-only", "--print-config", "--dry-run"])
+def test_what_only_looks_writes_nothing(run, tmp_path, option):
+    before = sorted(os.listdir(tmp_path))
+    assert run("compile", "small.yml", "-o", "a.json", "--output-dir", "model", option)[0] == 0
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+def test_a_full_directory_is_replaced_only_when_told(run, tmp_path):
+    words = ("compile", "small.yml", "--output-dir", "model", "--seed", "7")
+    assert run(*words)[0] == 0
+    assert run(*words)[0] == 2
+    assert run(*words, "--overwrite")[0] == 0
+
+
+def test_the_twin_is_smaller(run):
+    small = json.loads(run("compile", "llm_0p1b_mistral", "--twin")[1])
+    whole = json.loads(run("compile", "llm_0p1b_mistral")[1])
+    assert small["parameters"]["total"] < whole["parameters"]["total"] / 100
+
+
+def test_shrink_prints_or_writes_a_valid_spec(run, tmp_path):
+    _, out, _ = run("shrink", "llm_0p1b_mistral")
+    assert run("shrink", "llm_0p1b_mistral", "-o", "twin.yml")[0] == 0
+    assert (tmp_path / "twin.yml").read_text() == out
+    assert run("validate", "twin.yml")[0] == 0
+    assert run("shrink", "llm_0p1b_mistral", "-o", "twin.yml")[0] == 2
+    assert run("shrink", "llm_0p1b_mistral", "-o", "twin.yml", "--overwrite")[0] == 0
+
+
+def test_presets_list_show_copy(run, tmp_path):
+    listed = json.loads(run("presets", "list", "--format", "json")[1])["presets"]
+    assert [preset["name"] for preset in listed] == [preset.name for preset in api.presets()]
+    assert run("presets", "list")[1].count("llm_0p1b_simple") == 1
+    text = api.preset("llm_0p1b_simple").source.text
+    assert run("presets", "show", "llm_0p1b_simple")[1] == text
+    assert run("presets", "copy", "llm_0p1b_simple", "mine.yml")[0] == 0
+    assert (tmp_path / "mine.yml").read_text() == text
+    assert run("presets", "copy", "llm_0p1b_simple", "small.yml")[0] == 2
+    assert (tmp_path / "small.yml").read_text() == SPEC
+
+
+@pytest.mark.parametrize(("name", "start"), [("a.svg", b"<?xml"), ("a.png", b"\x89PNG"), ("a.dot", b"digraph")])
+def test_draw_writes_what_the_ending_says(run, tmp_path, name, start):
+    assert run("draw", "small.yml", "--output", name)[0] == 0
+    assert (tmp_path / name).read_bytes().lstrip(b"// \n").startswith(start)
+
+
+def test_draw_prints_dot(run):
+    assert "digraph" in run("draw", "small.yml")[1]
