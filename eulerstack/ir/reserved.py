@@ -5,7 +5,7 @@ from typing import Any
 
 from eulerstack.ir.nodes import Model
 
-_RESERVED = re.compile(r"^(?:(?P<parent>.+?)\.)?(?P<key>(?:experimental|future|vendor)(?:\..*)?)$", re.DOTALL)
+_RESERVED = re.compile(r"^(?:(?P<parent>.+?)\.)??(?P<key>(?:experimental|future|vendor)(?:\..*)?)$", re.DOTALL)
 
 
 def settle(reserved: dict[str, Any], model: Model) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def modes_of(modes: list[ModeKeys] | None) -> list[Plain] | None:
     """`execution_modes`; a phase sees the earlier phases' keys unless it says no."""
     if modes is None:
         return None
-    return [{**written(mode), "kv_share": mode.kv_share is not False} for mode in modes]
+    return [written(mode.model_copy(update={"kv_share": mode.kv_share is not False})) for mode in modes]
 
 
 def transition_of(keys: TransitionKeys | None) -> Plain | None:
