@@ -2,8 +2,8 @@
 
 A stateful module (a mixer, a memory, a convolution on the stream) has a method `state_layers()` that returns fresh,
 empty cache layers, in a fixed order; the model concatenates them over the schedule and hands each module
-`past_key_values` and `cache_index`, the place of its first one. transformers' `Cache` then creates, reorders (beam search), repeats,
-selects, resets and measures them all alike.
+`past_key_values` and `cache_index`, the place of its first one. transformers' `Cache` then creates, reorders (beam
+search), repeats, selects, resets and measures them all alike.
 """
 
 from collections.abc import Iterable

@@ -1,0 +1,150 @@
+"""Tiny models of every kind, built in memory from YAML: what the runtime's tests run on."""
+
+import copy
+import functools
+
+import torch
+import yaml
+
+from eulerstack import dsl, ir, schema
+from eulerstack.compiler import config_dict
+from eulerstack.diagnostics import Severity, Source
+from eulerstack.runtime.configuration_eulerstack import EulerStackConfig
+from eulerstack.runtime.modeling_eulerstack import EulerStackForCausalLM
+
+VOCABULARY = 97
+
+
+def spec(templates: dict, schedule: list | None = None, **sections) -> dict:
+    """A whole spec around some layer templates: d_model 32, 4 heads of 8, two layers of each template in turn."""
+    base = {
+        "schema_version": 1,
+        "model": {"name": "tiny", "d_model": 32, "vocab_size": VOCABULARY, "max_seq_len": 64, "n_heads": 4, "d_ff": 48},
+        "tokenizer_contract": {"type": "hf", "pretrained": "none"},
+        "embedding": {"type": "learned", "positional": "rope"},
+        "layer_templates": templates,
+        "layer_schedule": schedule or [{"group": [{"template": name} for name in templates], "repeat": 2}],
+        "head": {"type": "causal_lm"},
+        "training_hints": {"init": "normal_0.02"},
+    }
+    base["model"]["dtype"] = "float32"
+    for name, section in sections.items():
+        base[name] = {**base.get(name, {}), **section} if isinstance(section, dict) else section
+    return base
+
+
+def layer(mixer: dict | None = None, ffn: dict | None = None, **parts) -> dict:
+    """A layer template: attention and a SwiGLU unless said otherwise."""
+    return {
+        "mixer": mixer or {"type": "attention", "attention": {}},
+        "ffn": ffn or {"type": "gated_mlp", "activation": "swiglu"},
+        **parts,
+    }
+
+
+def attention(**keys) -> dict:
+    """An attention mixer with these keys."""
+    return {"type": "attention", "attention": keys}
+
+
+def moe(**keys) -> dict:
+    """A mixture of 4 experts of which 2 are used, with these keys besides."""
+    return {"type": "moe", "moe": {"experts": 4, "top_k": 2, "d_expert": 24, **keys}}
+
+
+def to_ir(plain: dict) -> ir.Model:
+    """Lower a plain spec. Fails on any error."""
+    text = yaml.safe_dump(plain, sort_keys=False)
+    document = dsl.resolve(Source("tiny.yml", text), dsl.relative_lookup)
+    checked = schema.check(document)
+    errors = [str(d) for d in checked.diagnostics if d.severity is Severity.ERROR]
+    assert not errors, "\n".join(errors)
+    return ir.lower(checked.spec)
+
+
+def build(plain: dict, seed: int = 0) -> EulerStackForCausalLM:
+    """The model of a plain spec, every parameter random so that nothing hides behind a zero or a one."""
+    return copy.deepcopy(_build(yaml.safe_dump(plain, sort_keys=False), seed))
+
+
+@functools.cache
+def _build(text: str, seed: int) -> EulerStackForCausalLM:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = EulerStackForCausalLM(EulerStackConfig(**config_dict(to_ir(yaml.safe_load(text)))))
+    return randomise(model, seed).eval()
+
+
+def randomise(model: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
+    """Perturb every parameter: matrices well away from their small start, norms and biases away from 1 and 0."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            noise = torch.randn(parameter.shape, generator=generator)
+            parameter.add_(noise * (0.1 if parameter.dim() > 1 else 0.2))
+    return model
+
+
+def tokens(batch: int = 2, length: int = 41, seed: int = 1) -> torch.Tensor:
+    """Random token ids [batch, length]."""
+    return torch.randint(1, VOCABULARY, (batch, length), generator=torch.Generator().manual_seed(seed))
+
+
+def gap(a: torch.Tensor, b: torch.Tensor) -> float:
+    """The largest difference, relative to the larger of 1 and b's largest entry."""
+    return ((a - b).abs().max() / max(1.0, b.abs().max().item())).item()
+
+
+SPECS = {
+    "llama": spec({"decoder": layer(attention(n_kv_heads=2))}),
+    "gpt2": spec(
+        {
+            "decoder": layer(
+                attention(qkv_bias=True, out_bias=True),
+                {"type": "mlp", "activation": "gelu", "bias": True},
+                norm={"type": "layernorm"},
+            )
+        },
+        embedding={"positional": "learned"},
+    ),
+    "post_norm": spec({"decoder": layer(norm={"type": "layernorm", "position": "post"})}),
+    "sandwich_softcap": spec(
+        {"decoder": layer(attention(logit_softcap=5.0, scale=0.2), norm={"position": "sandwich", "unit_offset": True})},
+        head={"logit_softcap": 8.0},
+        embedding={"scale": 5.5},
+    ),
+    "output_norm_qk_full": spec({"decoder": layer(attention(qk_norm="full"), norm={"position": "output"})}),
+    "qk_norm_head_gate": spec({"decoder": layer(attention(qk_norm="head", gate=True, n_kv_heads=1))}),
+    "windows": spec(
+        {
+            "full": layer(),
+            "sliding": layer(attention(window=6)),
+            "dilated": layer(attention(window=4, window_mode="dilated", window_dilation=3)),
+        }
+    ),
+    "windows_only": spec({"a": layer(attention(window=6)), "b": layer(attention(window=9, logit_softcap=4.0))}),
+    "alibi": spec(
+        {"full": layer(attention()), "sliding": layer(attention(window=7, n_heads=2, head_dim=8))},
+        embedding={"positional": "alibi"},
+    ),
+    "no_positions": spec({"decoder": layer()}, embedding={"positional": "none"}),
+    "parallel": spec({"decoder": layer(residual={"type": "parallel", "scaling": 0.7})}),
+    "parallel_sandwich": spec({"d": layer(residual={"type": "parallel"}, norm={"position": "sandwich"})}),
+    "parallel_post": spec({"d": layer(residual={"type": "parallel"}, norm={"position": "post"})}),
+    "no_ffn": spec({"decoder": layer(ffn={"type": "none"})}),
+    "mixed_heads_and_bases": spec(
+        {
+            "a": layer(attention(n_heads=2, head_dim=12, rope_theta=500.0)),
+            "b": layer(attention(n_heads=8, n_kv_heads=2, head_dim=4)),
+            "c": layer(attention(rope=False)),
+        }
+    ),
+    "mixtral": spec({"decoder": layer(ffn=moe())}),
+    "moe_some": spec({"dense": layer(), "sparse": layer(ffn={**moe(z_loss=0.1), "activation": "relu2"})}),
+    "untied": spec({"decoder": layer()}, head={"tie_weights": False}),
+    "yarn": spec(
+        {"decoder": layer()},
+        embedding={"rope_scaling": {"type": "yarn", "factor": 4.0, "original_max_seq_len": 16}},
+    ),
+}
+"""A model of every kind, by name."""
