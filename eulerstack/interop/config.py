@@ -29,6 +29,7 @@ GENERATION = frozenset(
 
 IRRELEVANT: dict[str, str] = {
     "model_type": "chose the family",
+    "architectures": "checked when the family was chosen",
     "_name_or_path": "where it was loaded from",
     "name_or_path": "where it was loaded from",
     "_commit_hash": "a revision of the repository",

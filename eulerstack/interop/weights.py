@@ -21,13 +21,14 @@ def same(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
 
 
 def transposed(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
-    """[in, out] → [out, in]: GPT-2's Conv1D keeps its matrix the other way round."""
-    return same(tensors).T
+    """[in, out] → [out, in]: GPT-2's Conv1D keeps its matrix the other way round. A bias stays as it is."""
+    tensor = same(tensors)
+    return tensor.T if tensor.ndim == 2 else tensor
 
 
 def part(tensors: Sequence[torch.Tensor], *, index: int, of: int) -> torch.Tensor:
     """Part `index` of `of` equal parts of the last dimension, transposed if it is a matrix: Conv1D's fused q, k, v."""
-    return same(tensors).chunk(of, dim=-1)[index].T if same(tensors).ndim == 2 else same(tensors).chunk(of)[index]
+    return transposed([same(tensors).chunk(of, dim=-1)[index]])
 
 
 def rows_from(tensors: Sequence[torch.Tensor], *, first: int) -> torch.Tensor:

@@ -1,0 +1,122 @@
+"""Every family against transformers' own class: random small configurations, weights all random."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.interop.models import CLASSES, GATES, Pair, assert_close, pair, settings, tokens
+
+SEEDS = range(6)
+CASES = [(family, seed) for family in CLASSES for seed in SEEDS]
+DEPENDS_ON_LENGTH = ("dynamic", "longrope")
+
+
+def rope_type(config: dict[str, Any]) -> str:
+    written = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    return written.get("rope_type") or written.get("type") or "default"
+
+
+@pytest.fixture(params=CASES, ids=lambda case: f"{case[0]}-{case[1]}", scope="module")
+def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    family, seed = request.param
+    attention = "sdpa" if seed % 2 and family != "gemma2" else "eager"
+    return pair(family, settings(family, seed), tmp_path_factory.mktemp(family), attention)
+
+
+def logits(model: torch.nn.Module, ids: torch.Tensor, **inputs: Any) -> torch.Tensor:
+    with torch.no_grad():
+        return model(ids, use_cache=False, **inputs).logits
+
+
+def test_logits_are_the_original_s(made: Pair) -> None:
+    ids = tokens(2, 21)
+    assert_close(logits(made.twin, ids), logits(made.original, ids))
+
+
+def test_gradients_are_the_original_s(made: Pair) -> None:
+    ids = tokens(2, 13, seed=1)
+    losses = []
+    for model in (made.twin, made.original):
+        model.zero_grad()
+        model.train()
+        losses.append(model(ids, labels=ids, use_cache=False).loss)
+        losses[-1].backward()
+        model.eval()
+    assert_close(losses[0], losses[1], "loss")
+    theirs = {name: p.grad for name, p in made.original.named_parameters() if p.grad is not None}
+    ours = {name: p.grad for name, p in made.twin.named_parameters()}
+    expected = made.mapped({name: grad if grad is not None else 0 for name, grad in theirs.items()})
+    assert expected.keys() == ours.keys()
+    for name, gradient in expected.items():
+        assert_close(ours[name], gradient, name)
+
+
+def test_decoding_with_a_cache_is_the_whole(made: Pair) -> None:
+    if rope_type(made.original.config.to_dict()) in DEPENDS_ON_LENGTH:
+        made.original.config.rope_parameters["original_max_position_embeddings"] = 16
+    ids = tokens(2, 15, seed=2)
+    whole = logits(made.twin, ids)
+    steps, cache = [], None
+    with torch.no_grad():
+        for start, stop in ((0, 6), (6, 7), (7, 11), (11, 12), (12, 13), (13, 15)):
+            out = made.twin(ids[:, start:stop], past_key_values=cache, use_cache=True)
+            steps.append(out.logits)
+            cache = out.past_key_values
+    assert_close(torch.cat(steps, dim=1), whole)
+
+
+def test_left_padding_changes_nothing(made: Pair) -> None:
+    ids = tokens(1, 12, seed=3)
+    padded = torch.cat([torch.zeros(1, 3, dtype=torch.long), ids], dim=1)
+    mask = torch.cat([torch.zeros(1, 3, dtype=torch.long), torch.ones_like(ids)], dim=1)
+    assert_close(logits(made.twin, padded, attention_mask=mask)[:, 3:], logits(made.twin, ids))
+
+
+def test_a_later_token_changes_no_earlier_logit(made: Pair) -> None:
+    ids = tokens(1, 14, seed=4)
+    other = ids.clone()
+    other[:, 9:] = tokens(1, 5, seed=5)
+    before, after = logits(made.twin, ids), logits(made.twin, other)
+    assert_close(after[:, :9], before[:, :9])
+    assert (after[:, 9:] - before[:, 9:]).abs().max() > 1e-3
+
+
+def test_greedy_generation_gives_the_same_tokens(made: Pair) -> None:
+    ids = tokens(3, 7, seed=6)
+    ids[0, :2] = 0
+    mask = (ids != 0).long()
+    arguments = {"attention_mask": mask, "max_new_tokens": 24, "do_sample": False}
+    ours, theirs = (model.generate(ids, **arguments) for model in (made.twin, made.original))
+    assert torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize("family", CLASSES)
+def test_dropout_falls_where_the_original_drops(family: str, tmp_path: Path) -> None:
+    """Under one seed both draw the same masks: the same places, rates and order."""
+    own: dict[str, Any] = {"attention_dropout": 0.2}
+    match family:
+        case "gpt2":
+            own = {"attn_pdrop": 0.2, "embd_pdrop": 0.3, "resid_pdrop": 0.1}
+        case "opt":
+            own |= {"dropout": 0.1}
+        case "mixtral":
+            own |= {"router_jitter_noise": 0.1}
+    made = pair(family, settings(family, 3) | own, tmp_path)
+    ids, results = tokens(2, 9), []
+    for model in (made.twin, made.original):
+        torch.manual_seed(5)
+        model.train()
+        results.append(logits(model, ids))
+    assert_close(results[0], results[1])
+    assert (results[0] - logits(made.twin.eval(), ids)).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("activation", GATES)
+@pytest.mark.parametrize("family", ["llama", "mixtral", "gpt2"])
+def test_every_activation(family: str, activation: str, tmp_path: Path) -> None:
+    key = "activation_function" if family == "gpt2" else "hidden_act"
+    made = pair(family, settings(family, 1) | {key: activation}, tmp_path)
+    ids = tokens(1, 9)
+    assert_close(logits(made.twin, ids), logits(made.original, ids))
