@@ -242,6 +242,7 @@ CATALOGUE: dict[str, Entry] = {
     "import-tensor-type": Entry(COMPILE, see="eulerstack import --help"),
     "import-untied": Entry(COMPILE, severity="Warning", see="eulerstack import --help"),
     # cli: the call
+    "unknown-schema-path": Entry(VALIDATION, call=True),
     "unknown-command": Entry(VALIDATION, see="eulerstack --help", call=True),
     "unknown-option": Entry(VALIDATION, see="eulerstack --help", call=True),
     "unknown-choice": Entry(VALIDATION, see="eulerstack --help", call=True),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What a check found, in text order; `spec` is None when there is an error among it."""
+    """What a check found, in text order; `spec` is None when there is an error among it, or in the document."""
 
     spec: Spec | None
     diagnostics: list[Diagnostic]
@@ -25,13 +25,14 @@ def check(document: "Document") -> Checked:
     """Check a resolved document against the language. Raises nothing for a wrong spec: see `Checked`."""
     parts, found = read_parts(document.root)
     diagnostics = in_text_order([*found, *compatibility(parts), *realism(parts)])
-    faulty = any(diagnostic.severity is Severity.ERROR for diagnostic in diagnostics)
-    return Checked(None if faulty else _spec(document, parts), diagnostics)
+    sound = parts.whole and not any(diagnostic.severity is Severity.ERROR for diagnostic in diagnostics)
+    return Checked(_spec(document, parts) if sound else None, diagnostics)
 
 
 def _spec(document: "Document", parts: Parts) -> Spec:
     model, tokenizer, embedding, head = parts.model, parts.tokenizer_contract, parts.embedding, parts.head
-    assert model and tokenizer and embedding and head, "a document without errors has every required section"
+    if not (model and tokenizer and embedding and head):
+        raise AssertionError("a required section could not be read, and no error says so")
     return Spec(
         document=document,
         root=parts.root,

@@ -54,7 +54,9 @@ def _check_override(
             if find(parts.root, (*path, key)) is not None:
                 findings.add("override-without-object", (*path, key), key=True, key_name=key, type=template.mixer.type)
     if "ffn" in sections and template.ffn.type == "none":
-        findings.add("override-without-object", (*path, "ffn.activation"), key=True, key_name="ffn.activation", type="none")
+        findings.add(
+            "override-without-object", (*path, "ffn.activation"), key=True, key_name="ffn.activation", type="none"
+        )
 
 
 def _check_parallel(parts: Parts, entry: ParallelKeys, path: Path, findings: Findings) -> None:

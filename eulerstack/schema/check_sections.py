@@ -45,9 +45,7 @@ def _check_heads(parts: Parts, model: ModelKeys, findings: Findings) -> None:
     elif (head_dim := model.head_dim or model.d_model // model.n_heads) % 2 and reads_rope(parts):
         findings.add("rope-head-dim-odd", ("model", "head_dim" if model.head_dim else "n_heads"), head_dim=head_dim)
     if model.n_kv_heads and model.n_heads % model.n_kv_heads:
-        findings.add(
-            "kv-heads-not-whole", ("model", "n_kv_heads"), n_heads=model.n_heads, n_kv_heads=model.n_kv_heads
-        )
+        findings.add("kv-heads-not-whole", ("model", "n_kv_heads"), n_heads=model.n_heads, n_kv_heads=model.n_kv_heads)
 
 
 def _check_tokenizer(parts: Parts, tokenizer: TokenizerKeys, findings: Findings) -> None:

@@ -10,9 +10,20 @@ from eulerstack.schema.sections import EmbeddingKeys, ModelKeys
 from eulerstack.schema.template import TemplateKeys
 from eulerstack.schema.traits import KEY_VALUE, SSM, single_mixers
 
+ANY_MODELS = (
+    Dims(
+        d_model=4096, n_heads=32, n_kv_heads=32, head_dim=128, d_ff=16384, norm_eps=1e-5, vocab_size=32000,
+        max_seq_len=4096, positional="rope", rope_theta=10000.0,
+    ),
+    Dims(
+        d_model=1536, n_heads=16, n_kv_heads=8, head_dim=96, d_ff=6144, norm_eps=1e-6, vocab_size=50000,
+        max_seq_len=2048, positional="none", rope_theta=20000.0,
+    ),
+)  # fmt: skip
+
 
 def check_templates(parts: Parts, findings: Findings) -> None:
-    """Every template by itself, and that the schedule uses it."""
+    """Every template by itself."""
     for name, template in parts.templates.items():
         check_template(parts, template, ("layer_templates", name), findings)
 
@@ -20,11 +31,25 @@ def check_templates(parts: Parts, findings: Findings) -> None:
 def check_template(parts: Parts, template: TemplateKeys, path: Path, findings: Findings) -> None:
     """What one template's keys must say of each other and of the model."""
     if parts.model and parts.embedding:
-        dims = dims_of(parts.model, parts.embedding, template)
-        check_mixer(template.mixer, dims, findings.below(*path, "mixer"))
-        check_ffn(template.ffn, dims, findings.below(*path, "ffn"))
+        _check_primitives(template, dims_of(parts.model, parts.embedding, template), path, findings)
+    else:
+        _check_in_any_model(template, path, findings)
     _check_residual(parts, template, path, findings)
     _check_state(template, path, findings)
+
+
+def _check_primitives(template: TemplateKeys, dims: Dims, path: Path, findings: Findings) -> None:
+    check_mixer(template.mixer, dims, findings.below(*path, "mixer"))
+    check_ffn(template.ffn, dims, findings.below(*path, "ffn"))
+
+
+def _check_in_any_model(template: TemplateKeys, path: Path, findings: Findings) -> None:
+    """Where the model could not be read: only what is wrong in two models that have no number in common."""
+    found = [Findings(findings.root) for _ in ANY_MODELS]
+    for each, dims in zip(found, ANY_MODELS, strict=True):
+        _check_primitives(template, dims, path, each)
+    first, second = (each.diagnostics for each in found)
+    findings.diagnostics.extend(diagnostic for diagnostic in first if diagnostic in second)
 
 
 def dims_of(model: ModelKeys, embedding: EmbeddingKeys, template: TemplateKeys) -> Dims:

@@ -3,13 +3,12 @@
 Error messages and `eulerstack schema` read the same facts, so they cannot disagree.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
-import annotated_types
 from pydantic.fields import FieldInfo
 
 from eulerstack.schema.base import Keys
@@ -24,7 +23,8 @@ class Facts:
 
     `choices` are enum values; `low` and `high` bounds, exclusive as `low_open` and `high_open` say; `lengths` the
     bounds of a list's length; `keys` the closed mappings that may stand here (several for a schedule entry); `item`
-    what a list's items or a free mapping's values are; `nullable` whether null is a value of its own.
+    what a list's items or a free mapping's values are; `nullable` whether null may stand here; `also_name` whether a
+    template's name may stand instead of the list.
     """
 
     kind: Kind
@@ -41,21 +41,39 @@ class Facts:
 
     @property
     def bounds(self) -> str:
-        """The range as mathematics writes it: `≥ 1`, `in (0, 1]`; empty without bounds."""
+        """The range as mathematics writes it: `≥ 1`, `∈ (0, 1]`; empty without bounds."""
         low, high = _number(self.low), _number(self.high)
+        if self.low is not None and self.low == self.high:
+            return f"= {low}"
         if self.low is None:
             return "" if self.high is None else f"{'<' if self.high_open else '≤'} {high}"
         if self.high is None or self.high >= 10**9:
             return f"{'>' if self.low_open else '≥'} {low}"
         return f"∈ {'(' if self.low_open else '['}{low}, {high}{')' if self.high_open else ']'}"
 
+    @property
+    def spelling(self) -> str:
+        """What an author writes, in words that every language shares: `integer ≥ 1`, `hf | byte`, `[string, …]`."""
+        if self.choices:
+            return " | ".join(self.choices)
+        if self.kind == "mapping":
+            return "{…}"
+        if self.kind == "boolean":
+            return "true | false"
+        if self.kind == "list":
+            items = f"[{self.item.spelling if self.item else '…'}, …]"
+            return f"string | {items}" if self.also_name else items
+        return f"{self.kind} {self.bounds}".rstrip()
+
 
 def _number(value: float | None) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:g}".replace("e+0", "e").replace("e-0", "e-") if isinstance(value, float) else str(value)
 
 
 def named_fields(keys: type[Keys]) -> Iterator[tuple[str, FieldInfo]]:
     """The fields of a Keys class under the names that an author writes."""
+    if not keys.__pydantic_fields_complete__:  # a class that names itself, until something needs it
+        keys.model_rebuild()
     for name, info in keys.model_fields.items():
         yield info.alias or name, info
 
@@ -64,11 +82,11 @@ def named_fields(keys: type[Keys]) -> Iterator[tuple[str, FieldInfo]]:
 def field_facts(keys: type[Keys], name: str) -> Facts:
     """The facts of the key `name` of `keys`, as an author writes it. KeyError when there is no such key."""
     info = dict(named_fields(keys))[name]
-    return _with_metadata(facts(info.annotation), tuple(info.metadata))
+    return _with_metadata(facts(cast(Hashable, info.annotation)), tuple(info.metadata))
 
 
 @cache
-def facts(annotation: Any) -> Facts:
+def facts(annotation: Hashable) -> Facts:
     """The facts of a type annotation built from scalars, Literal, list, dict, Keys, Annotated and unions."""
     origin = get_origin(annotation)
     if origin is Annotated:
@@ -81,7 +99,7 @@ def facts(annotation: Any) -> Facts:
     if origin is dict:
         return Facts("mapping", item=facts(get_args(annotation)[1]))
     if origin in (Union, UnionType):
-        return _union([arm for arm in get_args(annotation)])
+        return _union(list(get_args(annotation)))
     if annotation in _SCALARS:
         return Facts(_SCALARS[annotation])
     if isinstance(annotation, type) and issubclass(annotation, Keys):
@@ -100,21 +118,23 @@ def _union(arms: list[Any]) -> Facts:
     return replace(listed, also_name=True, nullable=nullable)
 
 
+_BOUNDS: dict[str, Callable[[Facts, Any], Facts]] = {
+    "ge": lambda known, value: replace(known, low=value),
+    "gt": lambda known, value: replace(known, low=value, low_open=True),
+    "le": lambda known, value: replace(known, high=value),
+    "lt": lambda known, value: replace(known, high=value, high_open=True),
+    "min_length": lambda known, value: replace(known, lengths=(value, known.lengths[1])),
+    "max_length": lambda known, value: replace(known, lengths=(known.lengths[0], value)),
+}
+"""What each attribute of annotated_types' constraints says."""
+
+
 def _with_metadata(known: Facts, metadata: tuple[Any, ...]) -> Facts:
     for item in metadata:
-        match item:
-            case FieldInfo():
-                known = _with_metadata(known, tuple(item.metadata))
-            case annotated_types.Ge(ge=value):
-                known = replace(known, low=value)
-            case annotated_types.Gt(gt=value):
-                known = replace(known, low=value, low_open=True)
-            case annotated_types.Le(le=value):
-                known = replace(known, high=value)
-            case annotated_types.Lt(lt=value):
-                known = replace(known, high=value, high_open=True)
-            case annotated_types.MinLen(min_length=value):
-                known = replace(known, lengths=(value, known.lengths[1]))
-            case annotated_types.MaxLen(max_length=value):
-                known = replace(known, lengths=(known.lengths[0], value))
+        if isinstance(item, FieldInfo):
+            known = _with_metadata(known, tuple(item.metadata))
+            continue
+        for name, change in _BOUNDS.items():
+            if hasattr(item, name):
+                known = change(known, getattr(item, name))
     return known

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from eulerstack.diagnostics import Diagnostic
+from eulerstack.diagnostics.catalogue import CATALOGUE
+from eulerstack.diagnostics.suggest import nearest
 from eulerstack.dsl.tree import Mapping, Path, dotted, locate
-from eulerstack.schema.names import nearest
 from eulerstack.schema.paths import see
 from eulerstack.schema.report import Report
 
@@ -19,12 +20,16 @@ class Findings:
 
     def add(self, code: str, path: Path, /, *, key: bool = False, fix: str = "fix", **params: object) -> None:
         """Note a finding about the value (with `key` the key) at `path`."""
+        self._note(code, path, key, fix, params)
+
+    def _note(self, code: str, path: Path, key: bool, fix: str, params: dict[str, object]) -> None:
+        own_see = CATALOGUE[code].see != "eulerstack schema"
         self.diagnostics.append(
             Diagnostic(
                 code=code,
                 span=locate(self.root, path, key=key),
                 fix=fix,
-                see=see(path[:-1] if isinstance(path[-1], str) and len(path) > 1 else path),
+                see=None if own_see else see(path),
                 params={"path": dotted(path), **params},
             )
         )
@@ -41,6 +46,6 @@ class Findings:
         """A report for a primitive's own checks, whose paths stand below `prefix`."""
 
         def report(code: str, path: tuple[str | int, ...], **params: object) -> None:
-            self.add(code, (*prefix, *path), **params)
+            self._note(code, (*prefix, *path), False, "fix", params)
 
         return report

@@ -1,7 +1,4 @@
-"""Unknown names: the nearest known one, and what other libraries call the language's keys."""
-
-from collections.abc import Iterable
-from difflib import get_close_matches
+"""What other libraries call the language's keys."""
 
 SYNONYMS: dict[str, str] = {
     # transformers: llama and its kin
@@ -80,9 +77,3 @@ SYNONYMS: dict[str, str] = {
     "mlp": "ffn",
 }
 """A name from elsewhere → the path of the key in the language."""
-
-
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that `name` most likely means, or None when none is near."""
-    found = get_close_matches(name.lower(), list(known), n=1, cutoff=0.6)
-    return found[0] if found else None

@@ -5,7 +5,7 @@ What is faulty is None or absent, so that checks across parts see everything tha
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from eulerstack.diagnostics import Diagnostic
 from eulerstack.dsl.tree import Mapping, Path, Scalar, Sequence, find, locate
@@ -19,8 +19,8 @@ from eulerstack.schema.sections import (
     CompatibilityKeys,
     EmbeddingKeys,
     HeadKeys,
-    ModelKeys,
     ModeKeys,
+    ModelKeys,
     TissueKeys,
     TokenizerKeys,
     TrainingKeys,
@@ -32,19 +32,18 @@ from eulerstack.schema.template import TemplateKeys
 
 K = TypeVar("K", bound=Keys)
 
-RESOLVED_AWAY = ("extends", "let")
-"""Root keys that an author may write and that a resolved document no longer has."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     """Every part of a document that could be read.
 
     `schedule` holds the schedule's entries as they nest, `entries` those at every depth in the order of the text;
-    `names` are all templates' names, readable or not.
+    `names` are all templates' names, readable or not. `whole` is False where a value was passed over that an earlier
+    layer had complained about.
     """
 
     root: Mapping
+    whole: bool
     model: ModelKeys | None
     tokenizer_contract: TokenizerKeys | None
     embedding: EmbeddingKeys | None
@@ -94,6 +93,7 @@ def read_parts(document_root: Mapping) -> tuple[Parts, list[Diagnostic]]:
         modes=list(_read_items(reader, ModeKeys, ("execution_modes",), report=True)),
         columns=list(_read_items(reader, ColumnKeys, ("tissue", "columns"), report=False)),
         reserved=prepared.reserved,
+        whole=reader.whole,
     )
     return parts, reader.diagnostics
 
@@ -101,9 +101,8 @@ def read_parts(document_root: Mapping) -> tuple[Parts, list[Diagnostic]]:
 def _read_root(reader: Reader) -> None:
     """Unknown and missing sections, and the version."""
     root, fields = reader.root, dict(named_fields(RootKeys))
-    for key in root.keys():
-        if key not in fields and key not in RESOLVED_AWAY:
-            reader.diagnostics.append(unknown_key(root, (key,), RootKeys, extra=RESOLVED_AWAY))
+    unknown = [entry.key for entry in root.entries if entry.key not in fields]
+    reader.diagnostics += [unknown_key(root, (key,), RootKeys) for key in unknown]
     for name, info in fields.items():
         if info.is_required() and root.get(name) is None:
             reader.diagnostics.append(missing_key(root, (name,), field_facts(RootKeys, name)))
@@ -163,7 +162,7 @@ def _read_entry(reader: Reader, path: Path, *, report: bool) -> EntryKeys | None
         if report:
             reader.diagnostics.append(entry_kind(reader.root, path, plain))
         return None
-    return reader.read(KINDS[kind], path, report=report)
+    return cast(EntryKeys | None, reader.read(KINDS[kind], path, report=report))
 
 
 def _entries(reader: Reader, path: Path) -> Iterator[tuple[Path, EntryKeys]]:

@@ -103,7 +103,9 @@ def _latent(parts: Parts, findings: Findings) -> None:
         key = ("mla", "kv_rank") if attention.mla else ("latent_dim",)
         if rank and not parts.model.d_model / 16 <= rank <= 3 * parts.model.d_model / 4:
             at = (*path, "mixer", "attention", *key)
-            findings.add("latent-unusual", at, rank=rank, low=parts.model.d_model // 16, high=3 * parts.model.d_model // 4)
+            findings.add(
+                "latent-unusual", at, rank=rank, low=parts.model.d_model // 16, high=3 * parts.model.d_model // 4
+            )
 
 
 def _memory(parts: Parts, findings: Findings) -> None:

@@ -121,5 +121,3 @@ EntryKeys = Annotated[
     Discriminator(kind_of),
 ]
 """One entry of the schedule."""
-
-GroupKeys.model_rebuild()

@@ -1,7 +1,7 @@
 """What a checked document is: typed keys per section, each knowing where it was written."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
@@ -14,8 +14,9 @@ from eulerstack.schema.sections import (
     CompatibilityKeys,
     EmbeddingKeys,
     HeadKeys,
-    ModelKeys,
     ModeKeys,
+    ModelKeys,
+    Text,
     TissueKeys,
     TokenizerKeys,
     TrainingKeys,
@@ -28,10 +29,12 @@ if TYPE_CHECKING:
 
 
 class RootKeys(Keys):
-    """The root of a spec. `extends` and `let` are gone once a document is resolved."""
+    """The root of a spec, as the language describes it. Each section is read on its own, never the whole at once."""
 
-    schema_version: Literal[1]
+    schema_version: Annotated[int, Field(ge=1, le=1)]
     about: AboutKeys | None = None
+    extends: Text | None = None
+    let: dict[str, float] = {}
     model: ModelKeys
     tokenizer_contract: TokenizerKeys
     embedding: EmbeddingKeys

@@ -13,10 +13,11 @@ from typing import Any, TypeVar
 from pydantic import ValidationError as PydanticError
 
 from eulerstack.diagnostics import Diagnostic
-from eulerstack.dsl.tree import Mapping, Path, dotted, find, locate
+from eulerstack.diagnostics.suggest import nearest
+from eulerstack.dsl.tree import Mapping, Path, Scalar, dotted, find, locate
 from eulerstack.schema.base import Keys
 from eulerstack.schema.facts import Facts, named_fields
-from eulerstack.schema.names import SYNONYMS, nearest
+from eulerstack.schema.names import SYNONYMS
 from eulerstack.schema.paths import ROOT_NAME, keys_for, owner_name, schema_path, see, step_into
 from eulerstack.schema.schedule import KINDS
 
@@ -54,11 +55,15 @@ def shown(value: Any) -> str:
 
 
 class Reader:
-    """Reads parts of one tree and gathers what is wrong with them."""
+    """Reads parts of one tree and gathers what is wrong with them.
+
+    `whole` is False once a value was passed over that an earlier layer had complained about.
+    """
 
     def __init__(self, root: Mapping):
         self.root = root
         self.diagnostics: list[Diagnostic] = []
+        self.whole = True
 
     def read(self, keys: type[K], path: Path, *, report: bool = True) -> K | None:
         """The part at `path` as `keys`, without its faulty keys; None where nothing stands or too little is left."""
@@ -84,7 +89,15 @@ class Reader:
         for fault in faults:
             if _null_is_unwritten(known, plain, fault) or (fault.kind == "missing" and fault.path in meant):
                 continue
-            self.diagnostics.append(_diagnostic(self.root, known, path, plain, fault))
+            if self._was_refused((*path, *fault.path)):
+                self.whole = False
+            else:
+                self.diagnostics.append(_diagnostic(self.root, known, path, plain, fault))
+
+    def _was_refused(self, path: Path) -> bool:
+        """Whether the text that stands here was complained about before."""
+        node = find(self.root, path)
+        return isinstance(node, Scalar) and node.refused
 
     def _meant(self, known: Facts, path: Path, plain: Any, fault: Fault) -> str:
         owner = _keys_at(known, fault.path[:-1], plain)
@@ -98,9 +111,8 @@ def _fault(error: Any, plain: Any) -> Fault:
     here = plain
     for index, step in enumerate(error["loc"]):
         last = index == len(error["loc"]) - 1
-        if isinstance(here, dict) and step in here:
-            path, here = (*path, step), here[step]
-        elif isinstance(here, list) and isinstance(step, int) and step < len(here):
+        in_mapping = isinstance(here, dict) and step in here
+        if in_mapping or (isinstance(here, list) and isinstance(step, int) and step < len(here)):
             path, here = (*path, step), here[step]
         elif last and error["type"] == "missing":
             path = (*path, step)
@@ -139,15 +151,21 @@ def _facts_at(known: Facts, path: Path, plain: Any) -> Facts | None:
         below = step_into(known, step, plain)
         if below is None:
             return None
-        known = below
-        plain = plain[step] if isinstance(plain, list) or step in plain else None
+        known, plain = below, _below(plain, step)
     return known
+
+
+def _below(plain: Any, step: str | int) -> Any:
+    """The value one step down, None where none stands."""
+    if isinstance(plain, dict):
+        return plain.get(step)
+    return plain[step] if isinstance(plain, list) and isinstance(step, int) else None
 
 
 def _keys_at(known: Facts, path: Path, plain: Any) -> type[Keys] | None:
     there = _facts_at(known, path, plain)
     for step in path:
-        plain = plain[step]
+        plain = _below(plain, step)
     return keys_for(there, plain) if there else None
 
 
@@ -165,20 +183,18 @@ def _diagnostic(root: Mapping, known: Facts, base: Path, plain: Any, fault: Faul
     return wrong_value(root, path, there, fault)
 
 
-def unknown_key(root: Mapping, path: Path, owner: type[Keys] | None, extra: tuple[str, ...] = ()) -> Diagnostic:
-    """`path` ends in a key that its mapping does not have. `extra`: keys that stand there besides those of `owner`."""
-    fix, params = suggestion(str(path[-1]), path[:-1], owner, extra)
+def unknown_key(root: Mapping, path: Path, owner: type[Keys] | None) -> Diagnostic:
+    """`path` ends in a key that its mapping does not have."""
+    fix, params = suggestion(str(path[-1]), path[:-1], owner)
     return Diagnostic(
         code="unknown-key", span=locate(root, path, key=True), fix=fix, see=see(path[:-1]),
         params={"path": dotted(path), "owner": owner_name(path[:-1]), **params},
     )  # fmt: skip
 
 
-def suggestion(
-    key: str, owner_path: Path, owner: type[Keys] | None, extra: tuple[str, ...] = ()
-) -> tuple[str, dict[str, object]]:
+def suggestion(key: str, owner_path: Path, owner: type[Keys] | None) -> tuple[str, dict[str, object]]:
     """Which fix an unknown key gets: a synonym here, its true place elsewhere, the nearest key, or the list of keys."""
-    keys = sorted({*(name for name, _ in named_fields(owner)), *extra}) if owner else sorted(extra)
+    keys = sorted(name for name, _ in named_fields(owner)) if owner else []
     params: dict[str, object] = {"key": key, "keys": ", ".join(keys)}
     synonym = SYNONYMS.get(key)
     if synonym:
@@ -194,7 +210,8 @@ def missing_key(root: Mapping, path: Path, known: Facts | None) -> Diagnostic:
     return Diagnostic(
         code="missing-key", span=locate(root, path[:-1], key=True), see=see(path[:-1]),
         params={
-            "path": dotted(path), "key": path[-1], "owner": owner_name(path[:-1]), "expected": expected(known)
+            "path": dotted(path), "key": path[-1], "owner": owner_name(path[:-1]),
+            "expected": known.spelling if known else "…",
         },
     )  # fmt: skip
 
@@ -211,7 +228,7 @@ def entry_kind(root: Mapping, path: Path, found: Any) -> Diagnostic:
 def wrong_value(root: Mapping, path: Path, known: Facts, fault: Fault) -> Diagnostic:
     """A known key has a value of the wrong type, out of range or not among its choices."""
     params: dict[str, object] = {
-        "path": dotted(path) or ROOT_NAME, "found": shown(fault.found), "expected": expected(known)
+        "path": dotted(path) or ROOT_NAME, "found": shown(fault.found), "expected": known.spelling
     }  # fmt: skip
     code, fix = "wrong-value", "fix"
     if known.choices:
@@ -258,18 +275,3 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return text.strip().isascii()
-
-
-def expected(known: Facts | None) -> str:
-    """What a key wants, in words that every language shares: `integer ≥ 1`, `hf | byte`, `{…}`."""
-    if known is None:
-        return "…"
-    if known.choices:
-        return " | ".join(known.choices)
-    if known.kind == "mapping":
-        return "{…}"
-    if known.kind == "list":
-        return "[…]"
-    if known.kind == "boolean":
-        return "true | false"
-    return f"{known.kind} {known.bounds}".rstrip()
