@@ -108,4 +108,4 @@ def test_the_spec_of_the_readme_is_valid() -> None:
     assert block
     report = api.validate(block.group(1))
     assert report.ok
-    assert [finding.code for finding in report.warnings] == ["vocabulary-smaller"]
+    assert [finding.code for finding in report.warnings] == ["vocabulary-too-small"]

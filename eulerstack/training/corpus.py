@@ -2,9 +2,10 @@
 
 import hashlib
 import math
+import os
 import sysconfig
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,8 +30,7 @@ def standard_library(limit: int = 4_000_000) -> Corpus:
     has still seen all kinds of them. Tests, installed packages and generated tables are left out.
     """
     root = Path(sysconfig.get_path("stdlib"))
-    names = (path.relative_to(root) for path in root.rglob("*.py"))
-    chosen = sorted((name for name in names if LEFT_OUT.isdisjoint(name.parts)), key=_mixed)
+    chosen = sorted(_modules(root), key=_mixed)
     train: list[str] = []
     held_out: list[str] = []
     read = 0
@@ -52,6 +52,14 @@ def unigram_loss(train: Iterable[int], held_out: Iterable[int], vocab_size: int)
     seen = Counter(held_out)
     total = counts.total() + vocab_size
     return -sum(n * math.log((counts[token] + 1) / total) for token, n in seen.items()) / seen.total()
+
+
+def _modules(root: Path) -> Iterator[Path]:
+    for folder, folders, files in os.walk(root):
+        folders[:] = [name for name in folders if name not in LEFT_OUT]  # os.walk does not enter what is taken out here
+        for file in files:
+            if file.endswith(".py"):
+                yield (Path(folder) / file).relative_to(root)
 
 
 def _mixed(name: Path) -> bytes:

@@ -36,6 +36,8 @@ HELD_OUT_ROWS = 32
 WARMUP_STEPS = 20
 LR_FLOOR = 0.1
 GRAD_CLIP = 1.0
+MANY = 10_000_000
+"""More steps than anyone waits for."""
 PROMPT = "def "
 NEW_TOKENS = 240
 
@@ -57,25 +59,28 @@ def train(
     directory: str | Path,
     *,
     seconds: float = 60.0,
+    steps: int | None = None,
     seed: int = 0,
     lr: float = 3e-3,
     corpus: Corpus | None = None,
     report: Callable[[Progress], None] = lambda progress: None,
 ) -> Outcome:
-    """Train the model of a compiled directory for `seconds` and say whether it learned.
+    """Train a compiled directory's model for `seconds`, or `steps` where that is sooner, and say whether it learned.
 
     `report` is called after every step. The directory is not written to. Weights are trained in fp32 whatever they are
     saved in: AdamW's small steps vanish in bf16. Raises OSError when the directory has no model or no tokenizer.
     """
     set_seed(seed)
-    tokenizer = AutoTokenizer.from_pretrained(directory)
+    # AutoTokenizer reads the model's config first, which is the directory's own code
+    tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=True)
     model = AutoModelForCausalLM.from_pretrained(directory, trust_remote_code=True, dtype=torch.float32)
     length = min(LENGTH, model.config.max_position_embeddings)
     texts = corpus or standard_library()
     training = pack(tokenizer, texts.train, length)
     held_out = spread(pack(tokenizer, texts.held_out, length).rows, HELD_OUT_ROWS)
     before = held_out_loss(model, held_out)
-    trainer, clock = _trainer(model, training, seconds=seconds, seed=seed, lr=lr, report=report)
+    clock = Clock(seconds, steps or MANY, report)
+    trainer = _trainer(model, training, clock, seed=seed, lr=lr)
     trainer.train()
     return Outcome(
         steps=trainer.state.global_step,
@@ -132,10 +137,11 @@ def generate(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, seed
 
 
 class Clock(TrainerCallback):
-    """Ends the run when its time is over, and reports every step."""
+    """Ends the run when its time or its steps are over, and reports every step."""
 
-    def __init__(self, seconds: float, report: Callable[[Progress], None]):
+    def __init__(self, seconds: float, steps: int, report: Callable[[Progress], None]):
         self.seconds = seconds
+        self.steps = steps
         self.report = report
         self.started = time.monotonic()
 
@@ -144,9 +150,10 @@ class Clock(TrainerCallback):
         return time.monotonic() - self.started
 
     def factor(self, step: int) -> float:
-        """The learning rate's factor: up over the first steps, then down a cosine of the time that has passed."""
+        """The learning rate's factor: up over the first steps, then down a cosine of how much of the run is over."""
         warm = min(1.0, (step + 1) / WARMUP_STEPS)
-        fall = 0.5 * (1 + math.cos(math.pi * min(1.0, self.elapsed() / self.seconds)))
+        over = min(1.0, max(self.elapsed() / self.seconds, step / self.steps))
+        fall = 0.5 * (1 + math.cos(math.pi * over))
         return warm * (LR_FLOOR + (1 - LR_FLOOR) * fall)
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -155,7 +162,8 @@ class Clock(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Stop when the time is over."""
-        control.should_training_stop = self.elapsed() >= self.seconds
+        if self.elapsed() >= self.seconds:
+            control.should_training_stop = True
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **kwargs: Any) -> None:
         """Trainer logs the loss of each step."""
@@ -163,22 +171,13 @@ class Clock(TrainerCallback):
             self.report(Progress(step=state.global_step, elapsed=self.elapsed(), loss=float(logs["loss"])))
 
 
-def _trainer(
-    model: PreTrainedModel,
-    data: Packed,
-    *,
-    seconds: float,
-    seed: int,
-    lr: float,
-    report: Callable[[Progress], None],
-) -> tuple[Trainer, Clock]:
-    clock = Clock(seconds, report)
+def _trainer(model: PreTrainedModel, data: Packed, clock: Clock, *, seed: int, lr: float) -> Trainer:
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr, betas=(0.9, 0.95), weight_decay=0.1)
     with tempfile.TemporaryDirectory() as scratch:  # Trainer wants a place for checkpoints, and none is written
         arguments = TrainingArguments(
             output_dir=scratch,
             per_device_train_batch_size=BATCH,
-            max_steps=10_000_000,
+            max_steps=clock.steps,
             max_grad_norm=GRAD_CLIP,
             logging_steps=1,
             save_strategy="no",
@@ -193,4 +192,4 @@ def _trainer(
         model=model, args=arguments, train_dataset=data, callbacks=[clock], optimizers=(optimizer, schedule)
     )
     trainer.remove_callback(PrinterCallback)  # `report` tells, and nothing else
-    return trainer, clock
+    return trainer

@@ -74,7 +74,7 @@ def test_every_description_belongs_to_a_preset() -> None:
 def twin(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[api.Loaded, Path]:
     """A preset's tiny twin, and the directory that it was compiled to."""
     directory = tmp_path_factory.mktemp("twin") / "model"
-    loaded = api.shrink(request.param)
+    loaded = api.load(api.shrink(request.param).source)
     api.compile(loaded.source, output_dir=directory)
     return loaded, directory
 

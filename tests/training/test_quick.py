@@ -31,12 +31,12 @@ def digest(directory: Path) -> dict[str, str]:
 
 
 def test_documents_are_packed_in_order_each_closed(directory: Path) -> None:
-    tokenizer = AutoTokenizer.from_pretrained(directory)
+    tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=True)
     packed = quick.pack(tokenizer, ["abc", "de", "fghij"], length=4)
     ids = tokenizer("abc", add_special_tokens=False).input_ids
-    assert packed.rows.shape == (3, 4)  # 10 bytes and 3 ends: one token is left over
+    assert packed.rows.shape == (3, 4)  # 10 bytes and 3 ends: the last end is left over
     assert packed.rows[0].tolist() == [*ids, tokenizer.eos_token_id]
-    assert tokenizer.decode(packed.rows.flatten(), skip_special_tokens=True) == "abcdefghi"
+    assert tokenizer.decode(packed.rows.flatten(), skip_special_tokens=True) == "abcdefghij"
     with pytest.raises(ValueError, match="fewer than one row"):
         quick.pack(tokenizer, ["abc"], length=8)
 
@@ -55,20 +55,22 @@ def test_the_held_out_loss_is_the_mean_over_tokens_of_the_models_own_loss(direct
 
 
 def test_the_learning_rate_rises_then_falls_with_the_time_that_has_passed() -> None:
-    clock = quick.Clock(10.0, lambda progress: None)
+    clock = quick.Clock(10.0, quick.MANY, lambda progress: None)
     assert clock.factor(0) == pytest.approx(1 / quick.WARMUP_STEPS, rel=1e-2)
     assert clock.factor(quick.WARMUP_STEPS) == pytest.approx(1, rel=1e-2)
     clock.started -= 5
     assert clock.factor(1000) == pytest.approx((1 + quick.LR_FLOOR) / 2, rel=1e-2)
+    assert quick.Clock(10.0, 100, clock.report).factor(100) == pytest.approx(quick.LR_FLOOR)
     clock.started -= 100
     assert clock.factor(1000) == pytest.approx(quick.LR_FLOOR)
 
 
-def test_a_few_seconds_on_easy_text_teach_it_and_leave_the_directory_alone(directory: Path) -> None:
+def test_fifty_steps_on_easy_text_teach_it_and_leave_the_directory_alone(directory: Path) -> None:
     before = digest(directory)
     told: list[Progress] = []
-    outcome = quick.train(directory, seconds=6, corpus=CORPUS, report=told.append)
-    assert [progress.step for progress in told] == list(range(1, outcome.steps + 1))
+    outcome = quick.train(directory, seconds=300, steps=50, corpus=CORPUS, report=told.append)
+    assert [progress.step for progress in told] == list(range(1, 51))
+    assert outcome.steps == 50
     assert outcome.before == pytest.approx(math.log(259), rel=0.1)
     assert outcome.after < outcome.unigram
     assert outcome.learned
@@ -79,6 +81,12 @@ def test_a_few_seconds_on_easy_text_teach_it_and_leave_the_directory_alone(direc
 def test_a_child_that_fails_tells_why(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="ended with code 1"):
         fresh.train(tmp_path / "nothing", seconds=1)
+
+
+def test_a_run_ends_when_its_time_is_over(directory: Path) -> None:
+    outcome = quick.train(directory, seconds=0.5, corpus=CORPUS)
+    assert 0.5 <= outcome.seconds < 60
+    assert outcome.steps >= 1
 
 
 @pytest.mark.slow
