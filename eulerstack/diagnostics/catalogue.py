@@ -167,6 +167,7 @@ CATALOGUE: dict[str, Entry] = {
     "top-k-above-branches": Entry(COMPATIBILITY, see="eulerstack schema mixer.branched"),
     "moe-missing": Entry(VALIDATION, see="eulerstack schema ffn"),
     "moe-elsewhere": Entry(VALIDATION, see="eulerstack schema ffn"),
+    "mlp-gated-by-activation": Entry(COMPATIBILITY, "Warning", see="eulerstack schema ffn"),
     "ffn-none-with-keys": Entry(COMPATIBILITY, see="eulerstack schema ffn"),
     "top-k-above-experts": Entry(COMPATIBILITY, see="eulerstack schema ffn.moe"),
     "router-against-affinity": Entry(COMPATIBILITY, "Warning", see="eulerstack schema ffn.moe"),
@@ -196,6 +197,8 @@ CATALOGUE: dict[str, Entry] = {
     "depth-capacity-small": Entry(VALIDATION, "Warning", see="eulerstack schema layer_schedule.depth_gating"),
     "depth-capacity-whole": Entry(VALIDATION, "Warning", see="eulerstack schema layer_schedule.depth_gating"),
     "integrator-long": Entry(VALIDATION, "Warning", see="eulerstack schema layer_schedule.integrator"),
+    "hash-routing-late": Entry(VALIDATION, "Warning", see="eulerstack schema ffn.moe.routing"),
+    "deep-without-care": Entry(VALIDATION, "Warning", see="eulerstack schema training_hints"),
     "phases-too-long": Entry(VALIDATION, "Warning", see="eulerstack schema execution_modes"),
     # ir: resolution and expansion
     "not-whole": Entry(NORMALIZATION, see="eulerstack schema model"),

@@ -97,6 +97,7 @@ MIXERS = [
 FFNS = [
     ("moe-missing", {"type": "moe"}, "type"),
     ("moe-elsewhere", {"type": "mlp", "moe": {"experts": 4, "top_k": 2}}, "moe"),
+    ("mlp-gated-by-activation", {"type": "mlp", "activation": "geglu"}, "activation"),
     ("ffn-none-with-keys", {"type": "none", "activation": "gelu"}, "activation"),
     ("ffn-none-with-keys", {"type": "none", "d_ff": 8}, "d_ff"),
 ]

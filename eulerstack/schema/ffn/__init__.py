@@ -81,3 +81,5 @@ def check_ffn(keys: FfnKeys, dims: Dims, report: Report) -> None:
         for name in ("activation", "bias", "d_ff"):
             if getattr(keys, name):
                 report("ffn-none-with-keys", (name,), name=name)
+    if is_gated_by_activation(keys):
+        report("mlp-gated-by-activation", ("activation",), activation=keys.activation)
