@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 from eulerstack.schema.base import Dims, Keys, Resolved
-from eulerstack.schema.mixers import attention, gated_deltanet, hyena, mamba, retnet, ttt
+from eulerstack.schema.mixers import check_attention, gated_deltanet, hyena, mamba, retnet, ttt
 from eulerstack.schema.mixers.attention import Attention, AttentionKeys
 from eulerstack.schema.mixers.gated_deltanet import GatedDeltaNet, GatedDeltaNetKeys
 from eulerstack.schema.mixers.hyena import Hyena, HyenaKeys
@@ -35,7 +35,7 @@ class Primitive(NamedTuple):
 
 
 SINGLE: dict[str, Primitive] = {
-    Attention.type: Primitive(AttentionKeys, Attention, attention.check),
+    Attention.type: Primitive(AttentionKeys, Attention, check_attention.check),
     Mamba.type: Primitive(MambaKeys, Mamba, mamba.check),
     RetNet.type: Primitive(RetNetKeys, RetNet, retnet.check),
     Hyena.type: Primitive(HyenaKeys, Hyena, hyena.check),
