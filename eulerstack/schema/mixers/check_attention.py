@@ -6,13 +6,13 @@ from eulerstack.schema.report import Report
 
 
 def check(keys: AttentionKeys, dims: Dims, report: Report) -> None:
-    """Everything below, in the order of the keys."""
+    """Report every contradiction; paths below `mixer.attention`."""
     _check_heads(keys, dims, report)
     _check_positions(keys, dims, report)
     _check_window(keys, report)
     _check_latent(keys, dims, report)
     if keys.compression:
-        _check_compression(keys, keys.compression, report)
+        _check_compression(keys.compression, report)
 
 
 def _check_heads(keys: AttentionKeys, dims: Dims, report: Report) -> None:
@@ -69,7 +69,7 @@ def _check_latent(keys: AttentionKeys, dims: Dims, report: Report) -> None:
         report("mla-rope-dim-unused", ("mla", "rope_dim"), rope_dim=written.rope_dim)
 
 
-def _check_compression(keys: AttentionKeys, compression: CompressionKeys, report: Report) -> None:
+def _check_compression(compression: CompressionKeys, report: Report) -> None:
     place = ("compression", "type")
     if compression.type in ("csa", "nsa_learned") and not compression.indexer:
         report("compression-needs", place, type=compression.type, name="indexer")
