@@ -25,10 +25,12 @@ from eulerstack.library import Preset
 from eulerstack.results.compilation import Compilation
 from eulerstack.results.drawing import Picture
 from eulerstack.results.explanation import Explanation
+from eulerstack.results.key_table import KeyTable
 from eulerstack.results.preset_list import PresetList
 from eulerstack.results.report import Report
 from eulerstack.results.spec_text import SpecText
 from eulerstack.schema import Spec, check
+from eulerstack.schema.describe import describe
 
 Ref = str | Path | Source | SpecText
 """What names a spec: a path, a preset's name, a bound name, YAML text, or a text as it is."""
@@ -173,6 +175,11 @@ def draw(ref: Ref) -> Picture:
     """The schedule of a spec's model as a picture. Raises EulerStackError for a wrong spec."""
     loaded = load(ref)
     return Picture(loaded.source, loaded.model)
+
+
+def schema(path: str = "") -> KeyTable:
+    """The keys of the language at `path`: type, range, default, meaning. Raises ValidationError for no such place."""
+    return KeyTable(describe(path))
 
 
 def presets() -> PresetList:

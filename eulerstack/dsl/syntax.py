@@ -7,6 +7,7 @@ from typing import Protocol
 import yaml
 
 from eulerstack.diagnostics import Diagnostic, Source, Span
+from eulerstack.diagnostics.span import LINE_BREAK
 
 _CODES = (
     ("mapping values are not allowed", "yaml-colon"),
@@ -55,7 +56,7 @@ def diagnose(problem: yaml.MarkedYAMLError, source: Source) -> Diagnostic:
     if mark is None:
         return Diagnostic(code="yaml-syntax", span=span_of(source, None), params={"problem": text})
     code = next((code for part, code in _CODES if part in text), "yaml-syntax")
-    found = span_of(source, mark)
+    found = _inside(span_of(source, mark))
     opened = span_of(source, problem.context_mark or mark)
     line = source.line(found.line)
     match code:
@@ -65,6 +66,8 @@ def diagnose(problem: yaml.MarkedYAMLError, source: Source) -> Diagnostic:
             return Diagnostic(code=code, span=found, params={"problem": text})
         case "yaml-character":
             return Diagnostic(code=code, span=found, params={"character": line[mark.column : mark.column + 1]})
+        case "yaml-escape" if line[mark.column : mark.column + 1] != "\\":  # PyYAML's own scanner has passed it
+            return Diagnostic(code=code, span=replace(found, column=max(1, mark.column)))
         case "yaml-quote":
             return Diagnostic(code=code, span=opened)  # where it was opened says more than the end of the text
         case "yaml-bracket":
@@ -74,3 +77,12 @@ def diagnose(problem: yaml.MarkedYAMLError, source: Source) -> Diagnostic:
             glued = any(re.search(r"\S:[^\s/]", text) for text in (line, source.line(opened.line)))
             return Diagnostic(code=code, span=opened, fix="fix_space" if glued else "fix")
     return Diagnostic(code=code, span=found)
+
+
+def _inside(span: Span) -> Span:
+    """A text without a last newline ends, for YAML, on the line after its last: the place is the end of the text."""
+    lines = LINE_BREAK.split(span.source.text)
+    last = len(lines) + span.source.line_offset
+    if span.line <= last:
+        return span
+    return Span(span.source, last, len(lines[-1]) + 1, last, len(lines[-1]) + 1)

@@ -210,3 +210,19 @@ def test_draw_writes_what_the_ending_says(run, tmp_path, name, start):
 
 def test_draw_prints_dot(run):
     assert "digraph" in run("draw", "small.yml")[1]
+
+
+def test_an_interrupt_ends_it_quietly(run, monkeypatch):
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(cli.COMMANDS, "validate", interrupted)
+    assert run("validate", "small.yml") == (130, "", "")
+
+
+def test_schema_tells_type_default_and_meaning(run):
+    _, out, _ = run("schema", "ffn.moe")
+    assert "top_k" in out
+    keys = {key["path"]: key for key in json.loads(run("schema", "ffn.moe", "--format", "json")[1])["keys"]}
+    assert keys["ffn.moe.top_k"]["required"]
+    assert keys["ffn.moe.shared_experts"]["default"] == 0

@@ -1,0 +1,62 @@
+"""A place of the language as a table of its keys."""
+
+import json
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from eulerstack import i18n
+from eulerstack.results.shown import Shown, html_table
+from eulerstack.schema.describe import Description, KeyRow
+
+COLUMNS = ("key", "type", "default", "meaning")
+NESTED = " …"
+"""Hangs on a key that has keys of its own to ask for."""
+
+
+@dataclass(frozen=True, repr=False)
+class KeyTable(Shown):
+    """What `eulerstack schema PATH` shows."""
+
+    description: Description
+
+    def _title(self) -> str:
+        return self.description.path or "EulerStack YAML"
+
+    def _head(self) -> list[str]:
+        return [_label(f"column.{column}") for column in COLUMNS]
+
+    def _cells(self, row: KeyRow) -> tuple[str, str, str, str]:
+        return f"{row.name}{NESTED if row.nested else ''}", row.type, _default(row), row.meaning
+
+    def rich(self) -> Group:
+        """The place, what stands there, and one line for each of its keys."""
+        table = Table(box=None, header_style="bold", pad_edge=False)
+        for column, label in zip(COLUMNS, self._head(), strict=True):
+            table.add_column(label, no_wrap=column == "key", overflow="fold")
+        for row in self.description.rows:
+            table.add_row(*self._cells(row))
+        return Group(Text(self._title(), style="bold"), Text(self.description.meaning), Text(), table)
+
+    def html(self) -> str:
+        """The same as an HTML table."""
+        table = html_table(self._head(), map(self._cells, self.description.rows))
+        return f"<div><b>{escape(self._title())}</b><br>{escape(self.description.meaning)}{table}</div>"
+
+    def to_dict(self) -> dict[str, Any]:
+        """For machines: `path`, `meaning` and `keys`."""
+        return self.description.to_dict()
+
+
+def _default(row: KeyRow) -> str:
+    if row.required:
+        return _label("required")
+    return "" if row.default is None or isinstance(row.default, dict) else json.dumps(row.default, ensure_ascii=False)
+
+
+def _label(key: str) -> str:
+    return i18n.text("cli", f"schema.{key}")
