@@ -17,7 +17,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from .masks import MaskKind
 from .normalization import RMSNorm
-from .positions import rotate
+from .positions import RopeRequest, rotate
 
 
 def eager_attention_forward(
@@ -75,48 +75,68 @@ class Attention(nn.Module):
         self.softcap = spec["logit_softcap"]
         self.attention_dropout = spec["attn_drop"]
         self.is_causal = True
-        self.use_rope = spec["rope"]
         self.qk_norm = spec["qk_norm"]
-        self.mask_kind = mask_kind(config, spec)
+        self.mask_kind = mask_kind(config, spec)._replace(stored=block.get("borrowed_window", _own_window(spec)))
         self.sliding_window = self.mask_kind.window
-        self.rope_key: str | None = None
+        self.rope = RopeRequest(spec["rope_theta"], self.head_dim) if spec["rope"] else None
+        self.borrows_keys = block.get("borrows_keys", False)
 
         width, kv_width = n_heads * self.head_dim, n_kv_heads * self.head_dim
         self.q_proj = nn.Linear(d_model, width, bias=spec["qkv_bias"])
-        self.k_proj = nn.Linear(d_model, kv_width, bias=spec["qkv_bias"])
-        self.v_proj = nn.Linear(d_model, kv_width, bias=spec["qkv_bias"])
+        if not self.borrows_keys:
+            self.k_proj = nn.Linear(d_model, kv_width, bias=spec["qkv_bias"])
+            self.v_proj = nn.Linear(d_model, kv_width, bias=spec["qkv_bias"])
         self.o_proj = nn.Linear(width, d_model, bias=spec["out_bias"])
         self.g_proj = nn.Linear(d_model, width, bias=False) if spec["gate"] else None
         if self.qk_norm is not None:
             per_head = self.qk_norm == "head"
             self.q_norm = RMSNorm(self.head_dim if per_head else width, eps)
-            self.k_norm = RMSNorm(self.head_dim if per_head else kv_width, eps)
+            if not self.borrows_keys:
+                self.k_norm = RMSNorm(self.head_dim if per_head else kv_width, eps)
 
     def state_layers(self) -> list[CacheLayerMixin]:
-        """One key/value cache, sliding where the window bounds what can be seen."""
+        """One key/value cache, sliding where the window bounds what can be seen; none where keys are borrowed."""
+        if self.borrows_keys:
+            return []
         window = self.mask_kind.window
         return [DynamicLayer() if window is None else DynamicSlidingWindowLayer(sliding_window=window)]
+
+    def mask_kinds(self, cache_index: int) -> dict[MaskKind, int]:
+        """The mask that this layer reads, sized by its cache."""
+        return {self.mask_kind: cache_index}
+
+    def rope_requests(self) -> list[RopeRequest]:
+        """The rotary embedding it rotates with, if it does."""
+        return [self.rope] if self.rope else []
 
     def forward(
         self,
         hidden_states: torch.Tensor,
-        attention_mask: torch.Tensor | None = None,
-        position_embeddings: tuple[torch.Tensor, torch.Tensor] | None = None,
+        attention_masks: dict,
+        position_embeddings: dict,
         past_key_values=None,
         cache_index: int | None = None,
+        shared_kv: tuple[torch.Tensor, torch.Tensor] | None = None,
         **kwargs,
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+    ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor, torch.Tensor]:
         """Mix `hidden_states` [B, T, M] over the sequence.
 
-        `attention_mask` is what `masks.build_mask` made for this layer's kind, `position_embeddings` cos and sin
-        [B, T, D]; `cache_index` is this occurrence's place in the cache. Returns the output [B, T, M] and, where the
-        implementation computes them, the weights [B, H, T, S].
+        `attention_masks` and `position_embeddings` (cos and sin [B, T, D]) come by kind; `shared_kv` is what a lending
+        layer returned. Returns the output [B, T, M], the weights [B, H, T, S] where the implementation computes them,
+        and the keys and values [B, K, S, D] attended to.
         """
-        query_BHTD, key_BKTD, value_BKTD = self.project(hidden_states)
-        if self.use_rope:
-            query_BHTD, key_BKTD = (rotate(x, *position_embeddings) for x in (query_BHTD, key_BKTD))
-        if past_key_values is not None:
-            key_BKTD, value_BKTD = past_key_values.update(key_BKTD, value_BKTD, cache_index)
+        query_BHTD = self._heads(self.q_proj(hidden_states), "q_norm")
+        if self.rope:
+            query_BHTD = rotate(query_BHTD, *position_embeddings[self.rope.key])
+        if self.borrows_keys:
+            key_BKSD, value_BKSD = shared_kv
+        else:
+            key_BKSD = self._heads(self.k_proj(hidden_states), "k_norm")
+            value_BKSD = self._heads(self.v_proj(hidden_states))
+            if self.rope:
+                key_BKSD = rotate(key_BKSD, *position_embeddings[self.rope.key])
+            if past_key_values is not None:
+                key_BKSD, value_BKSD = past_key_values.update(key_BKSD, value_BKSD, cache_index)
 
         attend: Callable = eager_attention_forward
         if not self.mask_kind.eager:
@@ -124,9 +144,9 @@ class Attention(nn.Module):
         mixed_BTHD, weights_BHTS = attend(
             self,
             query_BHTD,
-            key_BKTD,
-            value_BKTD,
-            attention_mask,
+            key_BKSD,
+            value_BKSD,
+            attention_masks[self.mask_kind.key],
             dropout=self.attention_dropout if self.training else 0.0,
             scaling=self.scaling,
             sliding_window=self.sliding_window,
@@ -136,23 +156,27 @@ class Attention(nn.Module):
         mixed = mixed_BTHD.reshape(*hidden_states.shape[:-1], -1)
         if self.g_proj is not None:
             mixed = mixed * torch.sigmoid(self.g_proj(hidden_states))
-        return self.o_proj(mixed), weights_BHTS
+        return self.o_proj(mixed), weights_BHTS, key_BKSD, value_BKSD
 
-    def project(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Queries [B, H, T, D], keys and values [B, K, T, D], normalised where `qk_norm` asks for it."""
-        query, key, value = self.q_proj(hidden_states), self.k_proj(hidden_states), self.v_proj(hidden_states)
-        if self.qk_norm == "full":
-            query, key = self.q_norm(query), self.k_norm(key)
-        heads = (*hidden_states.shape[:-1], -1, self.head_dim)
-        query, key, value = query.view(heads), key.view(heads), value.view(heads)
-        if self.qk_norm == "head":
-            query, key = self.q_norm(query), self.k_norm(key)
-        return query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)
+    def _heads(self, projected: torch.Tensor, norm: str | None = None) -> torch.Tensor:
+        """[B, T, heads·D] → [B, heads, T, D], normalised where `qk_norm` asks for it."""
+        if norm and self.qk_norm == "full":
+            projected = getattr(self, norm)(projected)
+        heads = projected.unflatten(-1, (-1, self.head_dim))
+        if norm and self.qk_norm == "head":
+            heads = getattr(self, norm)(heads)
+        return heads.transpose(1, 2)
 
 
 def mask_kind(config, spec: dict) -> MaskKind:
-    """The kind of mask that a resolved attention needs."""
+    """The kind of mask that a resolved attention needs, reading a cache of its own."""
+    window = _own_window(spec)
     dilation = spec["window_dilation"] if spec["window_mode"] == "dilated" else 1
-    window = None if spec["window"] is None else (spec["window"] - 1) * dilation + 1
     alibi_heads = spec["n_heads"] if config.embedding["positional"] == "alibi" else 0
-    return MaskKind(window, dilation, alibi_heads, eager=spec["logit_softcap"] is not None)
+    return MaskKind(window, dilation, alibi_heads, spec["logit_softcap"] is not None, stored=window)
+
+
+def _own_window(spec: dict) -> int | None:
+    """How many positions back a query can see, itself included."""
+    dilation = spec["window_dilation"] if spec["window_mode"] == "dilated" else 1
+    return None if spec["window"] is None else (spec["window"] - 1) * dilation + 1

@@ -6,21 +6,24 @@ import torch
 from torch import nn
 from transformers.modeling_layers import GradientCheckpointingLayer
 
-from .attention import Attention
 from .feed_forward import GatedMlp, Mlp
+from .mixers import MIXERS
 from .mixture_of_experts import MixtureOfExperts
 from .normalization import build_norm
 
-MIXERS = {"attention": Attention}
-
 
 class LayerOutput(NamedTuple):
-    """What a layer hands on: the stream [B, T, M]; of a mixture of experts, its router's logits [B, T, E] and choice
-    [B, T, K]. Flat, so that gradient checkpointing of either kind carries it."""
+    """What a layer hands on. Flat, so that gradient checkpointing of either kind carries it.
+
+    The stream [B, T, M]; of a mixture of experts its router's logits [B, T, E] and choice [B, T, K]; of an attention
+    that others borrow from, its keys and values.
+    """
 
     hidden_states: torch.Tensor
     router_logits: torch.Tensor | None = None
     router_index: torch.Tensor | None = None
+    key: torch.Tensor | None = None
+    value: torch.Tensor | None = None
 
 
 class EulerStackDecoderLayer(GradientCheckpointingLayer):
@@ -47,6 +50,7 @@ class EulerStackDecoderLayer(GradientCheckpointingLayer):
         self.dropout = nn.Dropout(config.training_hints.get("dropout", 0.0))
         self.mixer = MIXERS[block["mixer"]["type"]](config, block, layer_idx)
         self.ffn = build_ffn(config, block)
+        self.lends_keys = block.get("lends_keys", False)
 
         norm_before = self.position in ("pre", "sandwich")
         norm_after = self.position != "pre"
@@ -58,36 +62,21 @@ class EulerStackDecoderLayer(GradientCheckpointingLayer):
         needs_ffn_post = norm_after and has_ffn and not (self.parallel and post)
         self.ffn_post_norm = build_norm(norm, d_model) if needs_ffn_post else None
 
-    def forward(
-        self,
-        hidden_states: torch.Tensor,
-        attention_masks: dict | None = None,
-        position_embeddings: dict | None = None,
-        past_key_values=None,
-        token_mask: torch.Tensor | None = None,
-        input_ids: torch.Tensor | None = None,
-        **kwargs,
-    ) -> LayerOutput:
+    def forward(self, hidden_states: torch.Tensor, input_ids: torch.Tensor | None = None, **context) -> LayerOutput:
         """`hidden_states` [B, T, M] → the same shape.
 
-        `attention_masks` and `position_embeddings` hold what each kind of layer needs, by the keys that the model gave
-        its layers (`mask_key`, `rope_key`); `token_mask` [B, T] is 0 for padding, None without any.
+        `context` is what mixers read: `attention_masks` and `position_embeddings` by kind, `position_ids` [B, T],
+        `token_mask` [B, T] (0 for padding, None without any), `past_key_values` and `cache_index`, `shared_kv`.
         """
-        for_mixer = {
-            "attention_mask": (attention_masks or {}).get(self.mask_key),
-            "position_embeddings": (position_embeddings or {}).get(self.rope_key),
-            "past_key_values": past_key_values,
-            "token_mask": token_mask,
-            **kwargs,
-        }
-        for_ffn = {"token_mask": token_mask, "input_ids": input_ids}
+        for_ffn = {"token_mask": context.get("token_mask"), "input_ids": input_ids}
         if self.parallel:
-            return self._parallel(hidden_states, for_mixer, for_ffn)
-        hidden_states, _ = self._branch(hidden_states, self.mixer, self.mixer_norm, self.mixer_post_norm, for_mixer)
-        if self.ffn is None:
-            return LayerOutput(hidden_states)
-        hidden_states, routing = self._branch(hidden_states, self.ffn, self.ffn_norm, self.ffn_post_norm, for_ffn)
-        return LayerOutput(hidden_states, *routing)
+            return self._parallel(hidden_states, context, for_ffn)
+        hidden_states, lent = self._branch(hidden_states, self.mixer, self.mixer_norm, self.mixer_post_norm, context)
+        routing: tuple = (None, None)
+        if self.ffn is not None:
+            hidden_states, rest = self._branch(hidden_states, self.ffn, self.ffn_norm, self.ffn_post_norm, for_ffn)
+            routing = rest or routing
+        return LayerOutput(hidden_states, *routing, *(lent[1:3] if self.lends_keys else ()))
 
     def state_layers(self) -> list:
         """Fresh, empty cache layers for every stateful module of this layer."""
@@ -95,19 +84,7 @@ class EulerStackDecoderLayer(GradientCheckpointingLayer):
 
     def mask_kinds(self, cache_index: int) -> dict:
         """The kinds of attention mask that this layer reads, each with a cache layer that tells its sizes."""
-        kind = getattr(self.mixer, "mask_kind", None)
-        return {} if kind is None else {kind: cache_index}
-
-    @property
-    def mask_key(self) -> str | None:
-        """Which of the model's masks this layer reads."""
-        kind = getattr(self.mixer, "mask_kind", None)
-        return kind.key if kind else None
-
-    @property
-    def rope_key(self) -> str | None:
-        """Which of the model's rotary embeddings this layer reads."""
-        return getattr(self.mixer, "rope_key", None)
+        return self.mixer.mask_kinds(cache_index)
 
     def _branch(self, x, module, norm_in, norm_out, context: dict) -> tuple[torch.Tensor, tuple]:
         update, *rest = module(x if norm_in is None else norm_in(x), **context)
@@ -116,18 +93,21 @@ class EulerStackDecoderLayer(GradientCheckpointingLayer):
             return norm_out(x + self.scaling * update), tuple(rest)
         return x + self.scaling * (update if norm_out is None else norm_out(update)), tuple(rest)
 
-    def _parallel(self, x: torch.Tensor, for_mixer: dict, for_ffn: dict) -> LayerOutput:
+    def _parallel(self, x: torch.Tensor, context: dict, for_ffn: dict) -> LayerOutput:
         normed = x if self.mixer_norm is None else self.mixer_norm(x)
-        update = self.dropout(self.mixer(normed, **for_mixer)[0])
+        update, *lent = self.mixer(normed, **context)
+        update = self.dropout(update)
         if self.position in ("sandwich", "output"):
             update = self.mixer_post_norm(update)
-        routing: tuple = ()
+        routing: tuple = (None, None)
         if self.ffn is not None:
-            fed, *routing = self.ffn(normed, **for_ffn)
+            fed, *rest = self.ffn(normed, **for_ffn)
+            routing = tuple(rest) or routing
             fed = self.dropout(fed)
             update = update + (fed if self.ffn_post_norm is None else self.ffn_post_norm(fed))
         summed = x + self.scaling * update
-        return LayerOutput(self.mixer_post_norm(summed) if self.position == "post" else summed, *routing)
+        summed = self.mixer_post_norm(summed) if self.position == "post" else summed
+        return LayerOutput(summed, *routing, *(lent[1:3] if self.lends_keys else ()))
 
 
 def build_ffn(config, block: dict) -> nn.Module | None:

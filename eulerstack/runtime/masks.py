@@ -16,18 +16,20 @@ class MaskKind(NamedTuple):
 
     `window`: how far back a query sees, itself included, in positions (None: everything); `dilation`: it sees only
     every so many-th position; `alibi_heads`: the head count if ALiBi's bias is added, else 0; `eager`: the layers need
-    an additive mask whatever the model's attention implementation.
+    an additive mask whatever the model's attention implementation; `stored`: the window of the cache that is read,
+    which is another layer's where keys are borrowed.
     """
 
     window: int | None
     dilation: int
     alibi_heads: int
     eager: bool
+    stored: int | None
 
     @property
     def key(self) -> str:
         """A name for dictionaries of masks."""
-        return f"{self.window}/{self.dilation}/{self.alibi_heads}/{int(self.eager)}"
+        return "/".join(map(str, self))
 
 
 class MaskSettings:

@@ -7,7 +7,6 @@ Works with torch ≥ 2.13 and transformers 5.23. Shape suffixes: B batch, T toke
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -29,13 +28,7 @@ from .mixture_of_experts import MixtureOfExperts
 from .normalization import build_norm
 from .positions import RopeSettings, RotaryEmbedding
 from .router_losses import Routing, load_balancing_loss, router_z_loss, sequence_balance_loss
-
-
-class Occurrence(NamedTuple):
-    """One layer of the schedule as it runs: the module that holds its weights, and its place in the cache."""
-
-    module: int
-    cache_index: int
+from .schedule import Trace, lay_out, plan_layers
 
 
 @dataclass
@@ -83,61 +76,45 @@ class EulerStackModel(EulerStackPreTrainedModel):
         learned = positional == "learned"
         self.embed_positions = nn.Embedding(config.max_position_embeddings, d_model) if learned else None
         self.dropout = nn.Dropout(config.embedding["dropout"])
-        first_use = {
-            entry["module"]: (index, entry["block"]) for index, entry in reversed([*enumerate(config.schedule)])
-        }
-        self.layers = nn.ModuleList(
-            EulerStackDecoderLayer(config, config.blocks[block], index)
-            for _, (index, block) in sorted(first_use.items())
-        )
-        self.occurrences, self.mask_kinds = self._lay_out_cache()
+        plans = plan_layers(config.schedule, config.blocks)
+        self.layers = nn.ModuleList(EulerStackDecoderLayer(config, plan, index) for index, plan in plans.items())
+        self.steps, self.mask_kinds = lay_out(config.schedule, self.layers)
         final_norm = config.head["final_norm"]
         self.norm = build_norm(final_norm, d_model) if final_norm else None
         self.rotary = nn.ModuleDict()
-        self._share_rotary_embeddings(first_use)
-        self._attach_laws(first_use)
-        mixtures = [
-            layer.ffn for o in self.occurrences if isinstance((layer := self.layers[o.module]).ffn, MixtureOfExperts)
+        self._share_rotary_embeddings()
+        self._attach_laws(plans)
+        self.routers = [
+            mixture.router
+            for step in self.steps
+            if isinstance(mixture := self.layers[step.module].ffn, MixtureOfExperts)
         ]
-        self.routers = [mixture.router for mixture in mixtures]
         self._followed: int | None = None
         self.gradient_checkpointing = False
         self.post_init()
 
-    def _lay_out_cache(self) -> tuple[list[Occurrence], dict]:
-        """Where each occurrence's state begins in the cache; and for each kind of mask one cache layer of that kind."""
-        occurrences, mask_kinds, index = [], {}, 0
-        for entry in self.config.schedule:
-            layer = self.layers[entry["module"]]
-            occurrences.append(Occurrence(entry["module"], index))
-            mask_kinds = layer.mask_kinds(index) | mask_kinds
-            index += len(layer.state_layers())
-        return occurrences, mask_kinds
-
-    def _share_rotary_embeddings(self, first_use: dict[int, tuple[int, int]]) -> None:
-        """Give every rotating layer the key of the rotary embedding with its base and head width."""
+    def _share_rotary_embeddings(self) -> None:
+        """Build one rotary embedding for each base and width that layers ask for, and tell them its key."""
         known: dict[tuple, str] = {}
-        for module, (_, block) in sorted(first_use.items()):
-            spec = self.config.blocks[block]["mixer"]["attention"]
-            if not spec["rope"]:
-                continue
-            identity = (spec["rope_theta"], spec["head_dim"])
-            if identity not in known:
-                known[identity] = f"rope_{len(known)}"
-                parameters = {**self.config.rope_parameters, "rope_theta": spec["rope_theta"]}
-                settings = RopeSettings(parameters, spec["head_dim"], self.config.max_position_embeddings)
-                self.rotary[known[identity]] = RotaryEmbedding(settings)
-            self.layers[module].mixer.rope_key = known[identity]
+        for layer in self.layers:
+            for request in layer.mixer.rope_requests():
+                identity = (request.theta, request.dim)
+                if identity not in known:
+                    known[identity] = f"rope_{len(known)}"
+                    parameters = {**self.config.rope_parameters, "rope_theta": request.theta}
+                    settings = RopeSettings(parameters, request.dim, self.config.max_position_embeddings)
+                    self.rotary[known[identity]] = RotaryEmbedding(settings)
+                request.key = known[identity]
 
-    def _attach_laws(self, first_use: dict[int, tuple[int, int]]) -> None:
+    def _attach_laws(self, plans: dict[int, dict]) -> None:
         prefix = "model."
         attach_laws(self, {n.removeprefix(prefix): w for n, w in self.config.init.items() if n.startswith(prefix)})
-        for module, (_, block) in first_use.items():
-            attach_laws(self.layers[module], self.config.blocks[block]["init"])
+        for layer, plan in zip(self.layers, plans.values(), strict=True):
+            attach_laws(layer, plan["init"])
 
     def build_cache(self) -> EulerStackCache:
         """An empty decoding state for this model."""
-        return EulerStackCache(state for o in self.occurrences for state in self.layers[o.module].state_layers())
+        return EulerStackCache(state for step in self.steps for state in self.layers[step.module].state_layers())
 
     @merge_with_config_defaults
     @capture_outputs
@@ -166,44 +143,41 @@ class EulerStackModel(EulerStackPreTrainedModel):
             position_ids = self._positions(inputs_embeds, attention_mask, past_key_values)
 
         hidden_states = self._embed(inputs_embeds, position_ids)
-        masks = {
-            kind.key: build_mask(
-                kind, self.config, inputs_embeds, attention_mask, past_key_values, position_ids, cache_index
-            )
-            for kind, cache_index in self.mask_kinds.items()
-        }
-        position_embeddings = {key: rotary(hidden_states, position_ids) for key, rotary in self.rotary.items()}
-
-        token_mask = None
-        if attention_mask is not None and attention_mask.dim() == 2:
-            token_mask = attention_mask[:, -inputs_embeds.shape[1] :]
-        routings = []
-        for occurrence in self.occurrences:
-            hidden_states, logits, index = self.layers[occurrence.module](
-                hidden_states,
-                attention_masks=masks,
-                position_embeddings=position_embeddings,
-                position_ids=position_ids,
-                past_key_values=past_key_values,
-                cache_index=occurrence.cache_index,
-                token_mask=token_mask,
-                input_ids=input_ids,
-                **kwargs,
-            )
-            if logits is not None:
-                routings.append(Routing(logits, index))
+        context = self._context(hidden_states, attention_mask, position_ids, past_key_values)
+        context |= {"input_ids": input_ids, **kwargs}
+        trace = Trace()
+        for step in self.steps:
+            hidden_states = step.run(self.layers, hidden_states, context, trace)
         if self.norm is not None:
             hidden_states = self.norm(hidden_states)
         if self.embed_out is not None:
             hidden_states = self.embed_out(hidden_states)
         if self.training and torch.is_grad_enabled():
-            self._count_loads(routings, token_mask)
+            self._count_loads(trace.routings, context["token_mask"])
         return EulerStackModelOutput(
             last_hidden_state=hidden_states,
             past_key_values=past_key_values,
-            router_logits=tuple(r.logits for r in routings) or None,
-            router_index=tuple(r.index for r in routings) or None,
+            router_logits=tuple(r.logits for r in trace.routings) or None,
+            router_index=tuple(r.index for r in trace.routings) or None,
         )
+
+    def _context(self, hidden_states, attention_mask, position_ids, past_key_values) -> dict:
+        """What mixers read beside the stream: masks and rotary embeddings by kind, positions, padding, the cache."""
+        token_mask = None
+        if attention_mask is not None and attention_mask.dim() == 2:
+            token_mask = attention_mask[:, -hidden_states.shape[1] :]
+        return {
+            "attention_masks": {
+                kind.key: build_mask(
+                    kind, self.config, hidden_states, attention_mask, past_key_values, position_ids, cache_index
+                )
+                for kind, cache_index in self.mask_kinds.items()
+            },
+            "position_embeddings": {key: rotary(hidden_states, position_ids) for key, rotary in self.rotary.items()},
+            "position_ids": position_ids,
+            "token_mask": token_mask,
+            "past_key_values": past_key_values,
+        }
 
     def _count_loads(self, routings: list[Routing], token_mask: torch.Tensor | None) -> None:
         """Remember how loaded the experts are, for the correction after the optimizer's step."""

@@ -4,10 +4,20 @@ Shape suffixes: B batch, H heads, T queries, S keys, D head_dim.
 """
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import nn
 from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS, dynamic_rope_update
+
+
+@dataclass
+class RopeRequest:
+    """A layer's wish for a rotary embedding of base `theta` and width `dim`; the model fills in its `key`."""
+
+    theta: float
+    dim: int
+    key: str | None = None
 
 
 class RopeSettings:
