@@ -41,6 +41,8 @@ def examine(source: Source, lookup: Lookup = relative_lookup) -> tuple[Document 
         return None, in_text_order(diagnostics)
     merged, found = inherit(source, authored, lookup)
     diagnostics += found
+    if merged is None:
+        return None, in_text_order(diagnostics)
     bindings = Bindings()
     if (let := merged.get("let")) is not None:
         bindings.define(let)

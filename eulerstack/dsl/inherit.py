@@ -26,24 +26,26 @@ def relative_lookup(written: str, source: Source) -> Source:
     return read_file(path)
 
 
-def inherit(source: Source, authored: Mapping, lookup: Lookup) -> tuple[Mapping, list[Diagnostic]]:
-    """`authored` over all that it extends, without the key `extends`; and what is wrong on the way."""
+def inherit(source: Source, authored: Mapping, lookup: Lookup) -> tuple[Mapping | None, list[Diagnostic]]:
+    """`authored` over all that it extends, without the key `extends`; and what is wrong on the way.
+
+    None where a spec on the way cannot be had: what it would have said must not be reported as missing.
+    """
     layers = [authored]
     chain = [source]
     diagnostics: list[Diagnostic] = []
     while (node := layers[-1].get("extends")) is not None:
         if not isinstance(node, Scalar) or not isinstance(node.value, str) or not node.value.strip():
-            diagnostics.append(Diagnostic(code="extends-value", span=node.span))
-            break
+            return None, [*diagnostics, Diagnostic(code="extends-value", span=node.span)]
         try:
             parent = _parent(node.value, node.span, chain, lookup)
         except EulerStackError as failure:
-            diagnostics += [d if d.span else replace(d, span=node.span) for d in failure.diagnostics]
-            break
+            placed = [d if d.span else replace(d, span=node.span) for d in failure.diagnostics]
+            return None, diagnostics + placed
         tree, found = examine_text(parent)
         diagnostics += found
         if tree is None:
-            break
+            return None, diagnostics
         layers.append(tree)
         chain.append(parent)
     merged = layers.pop()
