@@ -68,8 +68,14 @@ def attentions(draw: Draw, frame: Frame) -> Plain:
         keys |= draw(st.sampled_from([{}, {"rope": False}]))
     if frame.own_heads and draw(st.booleans()):
         n_kv = draw(st.sampled_from(HEADS))
-        keys |= {"n_heads": n_kv * draw(st.integers(1, 3)), "n_kv_heads": n_kv, "head_dim": draw(st.sampled_from([2, 6]))}
-    form = draw(st.sampled_from(["plain", "window", "dilated", "nsa", "mla", "latent", "compression", "norm", "shared"]))
+        keys |= {
+            "n_heads": n_kv * draw(st.integers(1, 3)),
+            "n_kv_heads": n_kv,
+            "head_dim": draw(st.sampled_from([2, 6])),
+        }
+    form = draw(
+        st.sampled_from(["plain", "window", "dilated", "nsa", "mla", "latent", "compression", "norm", "shared"])
+    )
     match form:
         case "window":
             keys |= {"window": draw(sizes)} | draw(st.sampled_from([{}, {"window_mode": "sliding"}]))
@@ -115,7 +121,11 @@ def mambas(draw: Draw, frame: Frame) -> Plain:
     keys = _some(draw, d_state=sizes, d_conv=st.integers(1, 5), expand=st.integers(1, 3))
     if draw(st.booleans()):
         return keys | {"variant": "mamba1"} | _some(draw, dt_rank=sizes, norm_dt_b_c=st.booleans())
-    return keys | {"head_dim": draw(st.sampled_from([2, 4, 8]))} | _some(draw, n_groups=st.integers(1, 2), chunk_size=sizes)
+    return (
+        keys
+        | {"head_dim": draw(st.sampled_from([2, 4, 8]))}
+        | _some(draw, n_groups=st.integers(1, 2), chunk_size=sizes)
+    )
 
 
 @st.composite
@@ -128,7 +138,9 @@ def single_mixers(draw: Draw, frame: Frame, types: tuple[str, ...] = SINGLE_MIXE
         case "mamba":
             return {"type": kind, "mamba": draw(mambas(frame))}
         case "retnet":
-            keys = _some(draw, chunkwise=st.booleans(), chunk_size=sizes, rope=st.booleans(), v_expand=st.integers(1, 3))
+            keys = _some(
+                draw, chunkwise=st.booleans(), chunk_size=sizes, rope=st.booleans(), v_expand=st.integers(1, 3)
+            )
         case "hyena":
             keys = _some(draw, depth=st.integers(2, 4), filter_hidden=sizes, filter_decay=fractions)
         case "ttt_layer":
@@ -394,7 +406,9 @@ def training_hints(draw: Draw) -> Plain:
     if draw(st.booleans()):
         keys["optimizer"] = draw(st.sampled_from(["muon", "hybrid"]))
         keys |= _some(
-            draw, muon=st.builds(dict, ns_iters=sizes), optimizer_groups=st.just({"muon": ["*.mixer.*"], "adamw": ["*"]})
+            draw,
+            muon=st.builds(dict, ns_iters=sizes),
+            optimizer_groups=st.just({"muon": ["*.mixer.*"], "adamw": ["*"]}),
         )
     return keys
 
@@ -410,7 +424,8 @@ def _types(pool: dict[str, Plain]) -> set[str]:
 @st.composite
 def phases(draw: Draw, pool: dict[str, Plain]) -> Plain:
     """`execution_modes` and `transition`."""
-    hidden = st.booleans() if not _types(pool) & RECURRENT else st.just(True)
+    recurrent = _types(pool) & RECURRENT or any("memory" in template for template in pool.values())
+    hidden = st.just(True) if recurrent else st.booleans()
     modes = [
         {"name": name, "max_tokens": draw(st.integers(1, 30))}
         | _some(draw, kv_share=hidden, loss_weight=positive, visible_to_user=st.booleans())
@@ -449,7 +464,9 @@ def specs(draw: Draw) -> Plain:
     embedding = draw(embeddings(positional))
     own_heads = embedding.get("rope_scaling", {}).get("type") != "longrope"
     frame = Frame(d_model, n_heads, positional, own_heads)
-    names = draw(st.lists(st.sampled_from(["decoder", "decoder_2", "x.y", "local"]), min_size=1, max_size=3, unique=True))
+    names = draw(
+        st.lists(st.sampled_from(["decoder", "decoder_2", "x.y", "local"]), min_size=1, max_size=3, unique=True)
+    )
     pool = {name: draw(templates(frame)) for name in names}
     others: dict[str, Plain] = {}
     waist = None

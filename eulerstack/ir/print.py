@@ -49,7 +49,7 @@ def plain_block(block: Block) -> Plain:
     """One template, every key filled: what stands below `layer_templates.<name>`."""
     plain: Plain = {
         "mixer": plain_mixer(block.mixer),
-        "ffn": plain_ffn(block.ffn),
+        "ffn": _pruned(plain_ffn(block.ffn)),
         "norm": as_plain(block.norm),
         "residual": _residual(block.residual),
         "state": _without_null(as_plain(block.state)) or None,

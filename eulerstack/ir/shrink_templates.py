@@ -7,8 +7,8 @@ from typing import Any
 
 Plain = dict[str, Any]
 
-HEAD_DIM = 16
-N_HEADS = 4
+HEAD_DIM = 32
+STATE_HEAD_DIM = 16
 LARGEST_GROUP = 16
 LARGEST_FF = 256
 LARGEST_EXPERT = 128
@@ -42,9 +42,11 @@ class Scale:
 
     @staticmethod
     def heads(n_heads: int, n_kv_heads: int) -> tuple[int, int]:
-        """As few heads as keep the number of query heads per key/value head."""
+        """As few heads as keep the number of query heads per key/value head; two of the latter where groups are small,
+        so that grouped attention does not become multi-query attention.
+        """
         group = min(n_heads // n_kv_heads, LARGEST_GROUP)
-        n_kv_heads = min(n_kv_heads, max(1, N_HEADS // group))
+        n_kv_heads = min(n_kv_heads, 2 if group <= 4 else 1)
         return n_kv_heads * group, n_kv_heads
 
 
@@ -97,7 +99,7 @@ def _latent(keys: Plain, scale: Scale, d_model: int) -> None:
     if "q_rank" in mla:
         mla["q_rank"] = scale.narrow(mla["q_rank"], 8, d_model)
     mla["nope_dim"] = mla["v_dim"] = HEAD_DIM
-    mla["rope_dim"] = min(mla["rope_dim"], HEAD_DIM)
+    mla["rope_dim"] = min(mla["rope_dim"], HEAD_DIM // 2)
 
 
 def _compression(keys: Plain) -> None:
@@ -106,7 +108,7 @@ def _compression(keys: Plain) -> None:
         keys["top_k_blocks"] = min(keys["top_k_blocks"], 8)
     if "indexer" in keys:
         keys["indexer"]["n_heads"] = min(keys["indexer"]["n_heads"], 16)
-        keys["indexer"]["d_per_head"] = min(keys["indexer"]["d_per_head"], HEAD_DIM)
+        keys["indexer"]["d_per_head"] = min(keys["indexer"]["d_per_head"], STATE_HEAD_DIM)
 
 
 def _mamba(keys: Plain, scale: Scale, d_model: int) -> None:
@@ -115,15 +117,15 @@ def _mamba(keys: Plain, scale: Scale, d_model: int) -> None:
     if keys["variant"] == "mamba1":
         keys["dt_rank"] = max(1, ceil(keys["dt_rank"] * scale.width))
         return
-    keys["head_dim"] = min(keys["head_dim"], 16)
+    keys["head_dim"] = min(keys["head_dim"], STATE_HEAD_DIM)
     if keys["expand"] * d_model % keys["head_dim"]:
-        keys["head_dim"] = gcd(keys["expand"] * d_model, 16)
+        keys["head_dim"] = gcd(keys["expand"] * d_model, STATE_HEAD_DIM)
     keys["n_groups"] = gcd(keys["n_groups"], keys["expand"] * d_model // keys["head_dim"])
     keys["chunk_size"] = min(keys["chunk_size"], CHUNK)
 
 
 def _retnet(keys: Plain, scale: Scale, d_model: int) -> None:
-    keys["n_heads"] = min(keys["n_heads"], d_model // HEAD_DIM)
+    keys["n_heads"] = min(keys["n_heads"], d_model // STATE_HEAD_DIM)
     while d_model % keys["n_heads"] or d_model // keys["n_heads"] % 2:
         keys["n_heads"] -= 1
     keys["v_expand"] = min(keys["v_expand"], 4)
@@ -135,7 +137,7 @@ def _hyena(keys: Plain, scale: Scale, d_model: int) -> None:
 
 
 def _ttt(keys: Plain, scale: Scale, d_model: int) -> None:
-    keys["n_heads"] = gcd(d_model, min(keys["n_heads"], d_model // HEAD_DIM))
+    keys["n_heads"] = gcd(d_model, min(keys["n_heads"], d_model // STATE_HEAD_DIM))
     inner = keys["inner_model"]
     if "hidden" in inner:
         inner["hidden"] = min(inner["hidden"], 32)
@@ -144,9 +146,9 @@ def _ttt(keys: Plain, scale: Scale, d_model: int) -> None:
 
 def _gated_deltanet(keys: Plain, scale: Scale, d_model: int) -> None:
     ratio = keys["d_value"] / keys["d_key"]
-    keys["n_heads"] = min(keys["n_heads"], N_HEADS)
-    keys["d_key"] = min(keys["d_key"], HEAD_DIM)
-    keys["d_value"] = max(1, min(round(ratio * keys["d_key"]), 4 * HEAD_DIM))
+    keys["n_heads"] = min(keys["n_heads"], 2)
+    keys["d_key"] = min(keys["d_key"], STATE_HEAD_DIM)
+    keys["d_value"] = max(1, min(round(ratio * keys["d_key"]), 4 * STATE_HEAD_DIM))
     keys["chunk_size"] = min(keys["chunk_size"], CHUNK)
 
 

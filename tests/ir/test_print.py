@@ -10,7 +10,10 @@ from tests.ir.specs import LLAMA, llama, model_of
 from tests.strategies import as_text, specs
 
 GENERATED = settings(
-    derandomize=True, max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    derandomize=True,
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
 
