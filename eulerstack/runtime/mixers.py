@@ -10,6 +10,7 @@ MIXERS = {"attention": Attention}
 - `state_layers()` → fresh, empty cache layers, in a fixed order; `context["cache_index"]` is the place of the first.
 - `mask_kinds(cache_index)` → the kinds of attention mask it reads, each with a cache layer of that kind.
 - `rope_requests()` → what it wants rotary embeddings of; the model sets each request's `key`.
+- `reset_buffers()`, if it has buffers that are not saved: fills them anew, in place (`initialization.init.copy_`).
 - `is_recurrent`: a state cannot be reset inside a row, so packed sequences are unpacked into rows before it.
 
 In evaluation it is causal, and all at once = step by step = in uneven chunks. `token_mask` is 0 for left padding, whose

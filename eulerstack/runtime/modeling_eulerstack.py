@@ -26,6 +26,7 @@ from .initialization import apply_law, attach_laws
 from .masks import build_mask
 from .mixture_of_experts import MixtureOfExperts
 from .normalization import build_norm
+from .packing import find_packing, is_packed
 from .positions import RopeSettings, RotaryEmbedding
 from .router_losses import Routing, load_balancing_loss, router_z_loss, sequence_balance_loss
 from .schedule import Trace, lay_out, plan_layers
@@ -58,9 +59,11 @@ class EulerStackPreTrainedModel(PreTrainedModel):
         laws = getattr(module, "initialization_laws", None)
         if laws is None:
             super()._init_weights(module)
-            return
-        for leaf, law in laws.items():
-            apply_law(getattr(module, leaf), law)
+        else:
+            for leaf, law in laws.items():
+                apply_law(getattr(module, leaf), law)
+        if hasattr(module, "reset_buffers"):
+            module.reset_buffers()
 
 
 class EulerStackModel(EulerStackPreTrainedModel):
@@ -89,6 +92,7 @@ class EulerStackModel(EulerStackPreTrainedModel):
             for step in self.steps
             if isinstance(mixture := self.layers[step.module].ffn, MixtureOfExperts)
         ]
+        self.is_recurrent = any(getattr(module, "is_recurrent", False) for module in self.layers.modules())
         self._followed: int | None = None
         self.gradient_checkpointing = False
         self.post_init()
@@ -137,7 +141,11 @@ class EulerStackModel(EulerStackPreTrainedModel):
             raise ValueError("You must specify exactly one of input_ids or inputs_embeds")
         if inputs_embeds is None:
             inputs_embeds = self.embed_tokens(input_ids)
-        if use_cache and past_key_values is None:
+        fresh = attention_mask is None and past_key_values is None
+        packed = position_ids is not None and fresh and is_packed(position_ids)
+        if packed and self.is_recurrent:
+            return self._forward_unpacked(input_ids, inputs_embeds, position_ids, **kwargs)
+        if use_cache and past_key_values is None and not packed:
             past_key_values = self.build_cache()
         if position_ids is None:
             position_ids = self._positions(inputs_embeds, attention_mask, past_key_values)
@@ -160,6 +168,21 @@ class EulerStackModel(EulerStackPreTrainedModel):
             router_logits=tuple(r.logits for r in trace.routings) or None,
             router_index=tuple(r.index for r in trace.routings) or None,
         )
+
+    def _forward_unpacked(self, input_ids, inputs_embeds, position_ids, **kwargs) -> EulerStackModelOutput:
+        """Packed sequences, each run as a row of its own."""
+        packing = find_packing(position_ids, inputs_embeds.shape[0])
+        if input_ids is None:
+            inputs = {"inputs_embeds": packing.unpack(inputs_embeds)}
+        else:
+            inputs = {"input_ids": packing.unpack(input_ids)}
+        positions = packing.unpack(position_ids.expand(inputs_embeds.shape[:2]))
+        out = self(**inputs, attention_mask=packing.mask, position_ids=positions, use_cache=False, **kwargs)
+        for name in ("router_logits", "router_index"):
+            if out[name] is not None:
+                out[name] = tuple(packing.pack(layer, inputs_embeds) for layer in out[name])
+        out.last_hidden_state = packing.pack(out.last_hidden_state, inputs_embeds)
+        return out
 
     def _context(self, hidden_states, attention_mask, position_ids, past_key_values) -> dict:
         """What mixers read beside the stream: masks and rotary embeddings by kind, positions, padding, the cache."""

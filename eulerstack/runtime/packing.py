@@ -1,0 +1,45 @@
+"""Several sequences packed into one row, told by position ids that jump back.
+
+Attention keeps packed sequences apart by its mask. A recurrent state cannot be reset inside a row, so a model with any
+recurrent part runs every sequence as a row of its own, padded on the right, and packs the results again.
+
+Shape suffixes: B rows, T tokens, R sequences, L the longest sequence's length.
+"""
+
+from typing import NamedTuple
+
+import torch
+
+
+class Packing(NamedTuple):
+    """Where the tokens of R sequences stand: `index` [R, L] into the flattened rows, `mask` [R, L] 0 for padding."""
+
+    index: torch.Tensor
+    mask: torch.Tensor
+
+    def unpack(self, rows: torch.Tensor) -> torch.Tensor:
+        """[B, T, …] → [R, L, …]."""
+        return rows.flatten(0, 1)[self.index]
+
+    def pack(self, sequences: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+        """[R, L, …] → [B, T, …], the first two sizes of `like`."""
+        real = self.mask.bool()
+        flat = sequences.new_zeros(like.shape[0] * like.shape[1], *sequences.shape[2:])
+        return flat.index_put((self.index[real],), sequences[real]).unflatten(0, like.shape[:2])
+
+
+def is_packed(position_ids: torch.Tensor) -> bool:
+    """Whether any position in [B, T] does not follow its predecessor: several sequences in a row."""
+    return bool((position_ids.diff(dim=-1) != 1).any())
+
+
+def find_packing(position_ids: torch.Tensor, batch: int) -> Packing:
+    """The sequences of `position_ids` [1 or B, T]: one begins at each row's start and wherever positions jump."""
+    position_ids = position_ids.expand(batch, -1)
+    starts = torch.ones_like(position_ids, dtype=torch.bool)
+    starts[:, 1:] = position_ids.diff(dim=-1) != 1
+    first_R = starts.flatten().nonzero().squeeze(1)
+    length_R = torch.diff(first_R, append=first_R.new_tensor([position_ids.numel()]))
+    offset_L = torch.arange(int(length_R.max()), device=position_ids.device)
+    mask_RL = offset_L < length_R[:, None]
+    return Packing(torch.where(mask_RL, first_R[:, None] + offset_L, 0), mask_RL.long())
