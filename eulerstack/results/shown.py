@@ -35,7 +35,9 @@ class Shown(ABC):
     def text(self) -> str:
         """What a file, a pipe or `print` shows."""
         buffer = StringIO()
-        console = Console(file=buffer, width=PLAIN_WIDTH, color_system=None, highlight=False, markup=False)
+        # inside a notebook rich would display what it is asked to write
+        settings: dict[str, Any] = {"color_system": None, "highlight": False, "markup": False, "force_jupyter": False}
+        console = Console(file=buffer, width=PLAIN_WIDTH, **settings)
         console.print(self.rich())
         return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines())
 
