@@ -28,6 +28,7 @@ BLOCK = re.compile(
     r"|:::ko\n(?P<ko>.*?)\n:::\n+:::en\n(?P<en>.*?)\n:::)[ ]*(?:\n|\Z)",
     re.DOTALL,
 )
+WIDGET = "application/vnd.jupyter.widget-view+json"
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
 
@@ -92,8 +93,12 @@ def strip(book: NotebookNode) -> NotebookNode:
     for cell in book.cells:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
-            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+            cell.outputs = [output for output in cell.outputs if _tells(output)]
     return book
+
+
+def _tells(output: NotebookNode) -> bool:
+    return output.get("name") != "stderr" and WIDGET not in output.get("data", {})
 
 
 def keep_outputs(book: NotebookNode, before: NotebookNode) -> NotebookNode:

@@ -18,11 +18,13 @@ def train(
     directory: str | Path,
     *,
     seconds: float = 60.0,
+    steps: int | None = None,
     seed: int = 0,
     report: Callable[[Progress], None] = lambda progress: None,
 ) -> Outcome:
     """As `quick.train`, in a child process. Raises RuntimeError with the child's last words when it fails."""
-    command = [sys.executable, "-m", __name__, str(directory), str(seconds), str(seed)]
+    settings = json.dumps({"seconds": seconds, "steps": steps, "seed": seed})
+    command = [sys.executable, "-m", __name__, str(directory), settings]
     outcome: Outcome | None = None
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as words:
         child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=words, text=True, encoding="utf-8")
@@ -47,13 +49,13 @@ def main(argv: Sequence[str]) -> None:
     """The child: train, and write what happens to stdout."""
     from eulerstack.training import quick
 
-    directory, seconds, seed = argv
+    directory, settings = argv
     pipe, sys.stdout = sys.stdout, sys.stderr  # whatever a library prints stays out of the pipe
 
     def say(kind: str, value: Progress | Outcome) -> None:
         print(json.dumps({kind: asdict(value)}), file=pipe, flush=True)
 
-    outcome = quick.train(directory, seconds=float(seconds), seed=int(seed), report=lambda step: say("progress", step))
+    outcome = quick.train(directory, **json.loads(settings), report=lambda step: say("progress", step))
     say("outcome", outcome)
 
 

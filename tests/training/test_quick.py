@@ -92,8 +92,8 @@ def test_a_run_ends_when_its_time_is_over(directory: Path) -> None:
 @pytest.mark.slow
 def test_a_fresh_process_learns_from_the_standard_library(directory: Path) -> None:
     told: list[Progress] = []
-    outcome = fresh.train(directory, seconds=25, report=told.append)
-    assert told[-1].step == outcome.steps
+    outcome = fresh.train(directory, seconds=300, steps=150, report=told.append)
+    assert told[-1].step == outcome.steps == 150
     assert outcome.learned
 
 
