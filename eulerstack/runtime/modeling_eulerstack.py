@@ -179,8 +179,8 @@ class EulerStackModel(EulerStackPreTrainedModel):
         positions = packing.unpack(position_ids.expand(inputs_embeds.shape[:2]))
         out = self(**inputs, attention_mask=packing.mask, position_ids=positions, use_cache=False, **kwargs)
         for name in ("router_logits", "router_index"):
-            if out[name] is not None:
-                out[name] = tuple(packing.pack(layer, inputs_embeds) for layer in out[name])
+            if getattr(out, name) is not None:
+                out[name] = tuple(packing.pack(layer, inputs_embeds) for layer in getattr(out, name))
         out.last_hidden_state = packing.pack(out.last_hidden_state, inputs_embeds)
         return out
 
