@@ -89,9 +89,7 @@ class Checkpoint:
         """Names that are neither used nor match a pattern of `ignored`."""
         patterns = [re.compile(pattern) for pattern in ignored]
         known = set(used)
-        return sorted(
-            name for name in self._where if name not in known and not any(p.search(name) for p in patterns)
-        )
+        return sorted(name for name in self._where if name not in known and not any(p.search(name) for p in patterns))
 
     def _slice(self, name: str) -> Any:
         path, stored = self._where[name]

@@ -4,8 +4,7 @@ The directory's config.json is read as JSON, its weights as safetensors, one ten
 executed.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,20 +12,17 @@ from typing import TYPE_CHECKING
 import torch
 
 from eulerstack.compiler import Brought, CompileResult, Progress, Tensor, compile_model
-from eulerstack.compiler.atomic import new_directory
 from eulerstack.compiler.tokenizer import SavedTokenizer, SpecialIds
 from eulerstack.compiler.weights import MAX_SHARD_SIZE
 from eulerstack.diagnostics import Diagnostic, error
 from eulerstack.interop.checkpoint import Checkpoint, has_weights
 from eulerstack.interop.generation import generation_config
-from eulerstack.interop.reading import SPEC_NAME, Reading, family_in, read
+from eulerstack.interop.reading import Reading, family_in, read
 from eulerstack.interop.tokenizer import copy_tokenizer
 from eulerstack.interop.weights import Recipe
 from eulerstack.ir import Model
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import numpy as np
 
 SHOWN = 8
@@ -35,12 +31,11 @@ SHOWN = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Imported:
-    """An import's outcome: the spec as YAML, the model that it means, where it was written, what to know."""
+    """An import's outcome: the spec as YAML, the model that it means, the directory written, what to know."""
 
     yaml: str
     model: Model
-    path: Path
-    compiled: CompileResult | None
+    compiled: CompileResult
     warnings: tuple[Diagnostic, ...]
 
 
@@ -48,43 +43,36 @@ def import_model(
     directory: str | Path,
     target: str | Path,
     *,
-    yaml_only: bool = False,
     overwrite: bool = False,
     max_shard_size: int = MAX_SHARD_SIZE,
-    progress: "Callable[[Progress], None] | None" = None,
+    progress: Callable[[Progress], None] | None = None,
 ) -> Imported:
     """Import the HuggingFace model in `directory` to `target`, complete or not at all.
 
-    `yaml_only` writes eulerstack.yml alone and needs no weights. Raises EulerStackError: for a family that is not
-    known, a key of config.json that cannot be expressed exactly, weights that are pickled, missing or do not fit.
+    Raises EulerStackError: for a family that is not known, a key of config.json that cannot be expressed exactly,
+    weights that are pickled, missing or do not fit, a target that must not be written.
     """
     directory, target = Path(directory), Path(target)
-    with ExitStack() as stack:
-        checkpoint = None
-        family = family_in(directory)
-        if not yaml_only or has_weights(directory):
-            checkpoint = stack.enter_context(Checkpoint(directory, family.prefix, family.head))
+    family = family_in(directory)
+    if directory.resolve().is_relative_to(target.resolve()):
+        raise error("import-onto-itself", params={"path": target})
+    with Checkpoint(directory, family.prefix, family.head) as checkpoint:
         reading = read(directory, checkpoint)
-        if yaml_only:
-            with new_directory(target, overwrite=overwrite) as staging:
-                (staging / SPEC_NAME).write_text(reading.source.text, "utf-8", newline="")
-            compiled = None
-        else:
-            compiled = compile_model(
-                reading.model,
-                target,
-                source_text=reading.source.text,
-                overwrite=overwrite,
-                brought=brought(directory, reading, checkpoint),  # type: ignore[arg-type]
-                max_shard_size=max_shard_size,
-                progress=progress,
-            )
-    warnings = (*reading.warnings, *(compiled.warnings if compiled else ()))
-    return Imported(yaml=reading.source.text, model=reading.model, path=target, compiled=compiled, warnings=warnings)
+        compiled = compile_model(
+            reading.model,
+            target,
+            source_text=reading.source.text,
+            overwrite=overwrite,
+            brought=brought(directory, reading, checkpoint),
+            max_shard_size=max_shard_size,
+            progress=progress,
+        )
+    warnings = (*reading.warnings, *compiled.warnings)
+    return Imported(yaml=reading.source.text, model=reading.model, compiled=compiled, warnings=warnings)
 
 
 def import_spec(directory: str | Path) -> Reading:
-    """What a HuggingFace directory means, without its weights: they are asked where they are there. Raises as `read`."""
+    """What a HuggingFace directory means; weights are asked where they are there, and not needed. Raises as `read`."""
     directory = Path(directory)
     family = family_in(directory)
     if not has_weights(directory):

@@ -1,6 +1,6 @@
 """Building the plain spec (what a YAML file holds) from what a family read of its config."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -99,6 +99,12 @@ def template(attention: Plain, ffn: Plain, norm: Plain | None = None) -> Plain:
 def written(**values: Any) -> Plain:
     """The keys whose values say something: without null and false."""
     return {key: value for key, value in values.items() if value is not None and value is not False}
+
+
+def init_std(config: Config, key: str) -> Plain:
+    """Keys of `training_hints`: the spread of a fresh model's weights, where it is not the usual one."""
+    std = config.number(key, 0.02)
+    return {} if std == 0.02 else {"init_std": std}
 
 
 def heads(config: Config, heads_key: str, kv_key: str, n_heads: int, n_kv_heads: int) -> None:

@@ -46,7 +46,7 @@ class Reading:
 
 
 def read(directory: Path, checkpoint: Checkpoint | None = None) -> Reading:
-    """The meaning of a HuggingFace directory. Raises EulerStackError with the key of config.json that stands against it.
+    """The meaning of a HuggingFace directory. Raises EulerStackError with the key of config.json that cannot be said.
 
     `checkpoint` tells what config.json does not: a stored type that it leaves out, and whether a tie holds.
     """
@@ -132,5 +132,3 @@ def lowered(source: Source) -> Model:
     if errors or checked.spec is None:
         raise collect(errors)
     return lower(checked.spec)
-
-

@@ -1,7 +1,7 @@
 """Where each tensor of our model comes from: rules from names in a checkpoint to names in the built model.
 
-A rule's target and sources may hold `{i}`, the layer. A source may hold `{e}`, the expert: it stands for as many tensors
-as there are experts, in order. Transforms are linear, so that they map gradients as they map weights.
+A rule's target and sources may hold `{i}`, the layer. A source may hold `{e}`, the expert: it stands for as many
+tensors as there are experts, in order. Transforms are linear, so that they map gradients as they map weights.
 """
 
 import re

@@ -30,9 +30,8 @@ def gated_mlp() -> tuple[Rule, ...]:
 
 def norms(**names: str) -> tuple[Rule, ...]:
     """The rules of a layer's norms: our name = theirs."""
-    return tuple(
-        rule(f"model.layers.{{i}}.{ours}.weight", f"model.layers.{{i}}.{theirs}.weight") for ours, theirs in names.items()
-    )
+    layer = "model.layers.{i}"
+    return tuple(rule(f"{layer}.{ours}.weight", f"{layer}.{theirs}.weight") for ours, theirs in names.items())
 
 
 PRE_NORMS = norms(mixer_norm="input_layernorm", ffn_norm="post_attention_layernorm")
@@ -55,8 +54,3 @@ def shape(config: Config, *, defaults: dict[str, Any]) -> Shape:
         head_dim=head_dim or max(d_model // n_heads, 1),
         d_ff=config.integer("intermediate_size", defaults["intermediate_size"]),
     )
-
-
-def init(config: Config) -> dict[str, Any]:
-    """Keys of `training_hints`: how a fresh model of this config starts."""
-    return {"init_std": config.number("initializer_range", 0.02)}

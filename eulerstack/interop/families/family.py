@@ -12,11 +12,14 @@ from eulerstack.interop.weights import Rule
 class Family:
     """One `model_type` of transformers.
 
-    `read`: its config → the parts of a spec. `rules`: where our tensors come from, by the names in a checkpoint of the
-    causal LM; `prefix` is what a checkpoint of the bare model lacks. `head` and `embedding` are the two names that tying
-    joins. `ignored`: patterns of tensors that old checkpoints carry and transformers skips. `tokens`: the ids that
-    transformers assumes where config.json has none. `add_bos`: what the family's tokenizers do unless theirs says
-    otherwise.
+    - read: its config → the parts of a spec.
+    - rules: where our tensors come from, by the names in a checkpoint of the causal language model.
+    - prefix: what the names in a checkpoint of the bare model lack.
+    - head, embedding: the two names that tying joins.
+    - ignored: patterns of tensors that old checkpoints carry and transformers skips.
+    - aliases: other names of keys that transformers reads too.
+    - tokens: the ids that transformers assumes where config.json has none.
+    - add_bos: what the family's tokenizers do unless theirs says otherwise.
     """
 
     model_type: str

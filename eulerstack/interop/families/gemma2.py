@@ -3,7 +3,7 @@
 from eulerstack.interop.config import Config
 from eulerstack.interop.families import decoder
 from eulerstack.interop.families.family import Family
-from eulerstack.interop.plain import GATED, Parts, layer_types, named, template, windowed, written
+from eulerstack.interop.plain import GATED, Parts, init_std, layer_types, named, template, windowed, written
 from eulerstack.interop.rope import rope
 
 DEFAULTS = {
@@ -45,7 +45,7 @@ def read(config: Config) -> Parts:
         tied=config.boolean("tie_word_embeddings", True),
         head=written(logit_softcap=config.optional_positive("final_logit_softcapping", 30.0))
         | {"final_norm": {"type": "rmsnorm", "unit_offset": True}},
-        hints=decoder.init(config),
+        hints=init_std(config, "initializer_range"),
     )
 
 

@@ -2,7 +2,7 @@
 
 from eulerstack.interop.config import Config
 from eulerstack.interop.families.family import Family
-from eulerstack.interop.plain import UNGATED, Parts, Plain, Shape, named, template, written
+from eulerstack.interop.plain import UNGATED, Parts, Plain, Shape, init_std, named, template, written
 from eulerstack.interop.weights import conv1d_part, linear, rule, transposed
 
 LAYER, THEIRS = "model.layers.{i}", "transformer.h.{i}"
@@ -37,15 +37,17 @@ def read(config: Config) -> Parts:
         config.ignore(key)  # a classification head's
     config.ignore("summary_first_dropout", "n_ctx", "n_special", "predict_special_tokens")
     config.boolean("reorder_and_upcast_attn", False)  # the order of rounding in half precision, the same function
+    in_embedding, in_hints = dropout(config)
     return Parts(
         shape=shape,
         eps=config.positive("layer_norm_epsilon", 1e-5),
-        embedding={"positional": "learned"} | dropout(config)[0],
+        embedding={"positional": "learned"} | in_embedding,
         layers=named(
-            (name, template(attention | scale, ffn, norm)) for name, scale in scales(config, shape.layers, shape.head_dim)
+            (name, template(attention | scale, ffn, norm))
+            for name, scale in scales(config, shape.layers, shape.head_dim)
         ),
         tied=config.boolean("tie_word_embeddings", True),
-        hints={"init": "scaled"} | written(init_std=config.number("initializer_range", 0.02)) | dropout(config)[1],
+        hints={"init": "scaled"} | init_std(config, "initializer_range") | in_hints,
     )
 
 

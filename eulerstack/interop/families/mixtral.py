@@ -3,7 +3,7 @@
 from eulerstack.interop.config import Config
 from eulerstack.interop.families import decoder
 from eulerstack.interop.families.family import Family
-from eulerstack.interop.plain import GATED, Parts, template, written
+from eulerstack.interop.plain import GATED, Parts, init_std, template, written
 from eulerstack.interop.rope import rope
 from eulerstack.interop.weights import Recipe, Rule, stacked, stacked_gate_up
 
@@ -67,7 +67,7 @@ def read(config: Config) -> Parts:
         embedding=rope(config, shape.max_seq_len, theta=1000000.0),
         layers=[("decoder", layer)] * shape.layers,
         tied=config.boolean("tie_word_embeddings", False),
-        hints=decoder.init(config),
+        hints=init_std(config, "initializer_range"),
     )
 
 

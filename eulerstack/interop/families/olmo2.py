@@ -4,7 +4,7 @@ from eulerstack.interop.config import Config
 from eulerstack.interop.families import decoder
 from eulerstack.interop.families.family import Family
 from eulerstack.interop.families.qwen3 import HEAD_NORMS
-from eulerstack.interop.plain import GATED, Parts, template, written
+from eulerstack.interop.plain import GATED, Parts, init_std, template, written
 from eulerstack.interop.rope import rope
 
 DEFAULTS = {
@@ -33,7 +33,7 @@ def read(config: Config) -> Parts:
         embedding=rope(config, shape.max_seq_len),
         layers=[("decoder", layer)] * shape.layers,
         tied=config.boolean("tie_word_embeddings", False),
-        hints=decoder.init(config),
+        hints=init_std(config, "initializer_range"),
     )
 
 

@@ -4,7 +4,7 @@ from functools import partial
 
 from eulerstack.interop.config import Config
 from eulerstack.interop.families.family import Family
-from eulerstack.interop.plain import UNGATED, Parts, Plain, Shape, template, written
+from eulerstack.interop.plain import UNGATED, Parts, Plain, Shape, init_std, template, written
 from eulerstack.interop.weights import Rule, linear, rows_from, rule
 
 LAYER, THEIRS = "model.layers.{i}", "model.decoder.layers.{i}"
@@ -64,10 +64,7 @@ def read(config: Config) -> Parts:
         layers=[("decoder", layer)] * shape.layers,
         tied=config.boolean("tie_word_embeddings", True),
         head={"final_norm": {"type": "none"}} if pre and ends_bare else {},
-        hints=written(
-            init_std=config.number("init_std", 0.02),
-            dropout=config.probability("dropout", 0.1) or None,
-        ),
+        hints=init_std(config, "init_std") | written(dropout=config.probability("dropout", 0.1) or None),
     )
 
 

@@ -3,7 +3,7 @@
 from eulerstack.interop.config import Config
 from eulerstack.interop.families import decoder, qwen
 from eulerstack.interop.families.family import Family
-from eulerstack.interop.plain import GATED, Parts, named, template, written
+from eulerstack.interop.plain import GATED, Parts, init_std, named, template, written
 from eulerstack.interop.rope import rope
 from eulerstack.interop.weights import rule
 
@@ -46,7 +46,7 @@ def read(config: Config) -> Parts:
         embedding=rope(config, shape.max_seq_len),
         layers=named(layers),
         tied=config.boolean("tie_word_embeddings", False),
-        hints=decoder.init(config),
+        hints=init_std(config, "initializer_range"),
     )
 
 
