@@ -290,7 +290,7 @@ class EulerStackForCausalLM(EulerStackPreTrainedModel, GenerationMixin):
             past_key_values=outputs.past_key_values,
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
-            router_logits=_flatten(outputs.router_logits) if output_router_logits else None,
+            router_logits=_flatten(outputs.router_logits) if output_router_logits and outputs.router_logits else None,
         )
 
     def _router_losses(self, routings: list[Routing], attention_mask) -> tuple[torch.Tensor, torch.Tensor]:
