@@ -99,7 +99,9 @@ class Attention(nn.Module):
         if self.borrows_keys:
             return []
         window = self.mask_kind.window
-        return [DynamicLayer() if window is None else DynamicSlidingWindowLayer(sliding_window=window)]
+        if window is None or window == 1:  # transformers' sliding cache cannot keep 0 past tokens: it slices from −0
+            return [DynamicLayer()]
+        return [DynamicSlidingWindowLayer(sliding_window=window)]
 
     def mask_kinds(self, cache_index: int) -> dict[MaskKind, int]:
         """The mask that this layer reads, sized by its cache."""
