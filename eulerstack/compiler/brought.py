@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from eulerstack.compiler.tokenizer import Mode, SavedTokenizer, save_tokenizer
-from eulerstack.compiler.weights import Stream, drawn
+from eulerstack.compiler.values import drawn
+from eulerstack.compiler.weights import Stream
 from eulerstack.ir.nodes import Model
 
 

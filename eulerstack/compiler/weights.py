@@ -1,19 +1,8 @@
-"""Initial weights, written to safetensors files in one stream: no torch, no model, one block in memory per thread.
+"""Weights as safetensors files, written in one stream: the header first, then value after value, no model in memory."""
 
-A tensor is cut into blocks of `BLOCK` elements. Block b of tensor n under seed s is drawn from its own SFC64 generator,
-seeded with (s, blake2b(n), b), always in float32 and rounded to the stored type afterwards. So the bytes of a tensor
-depend on nothing but seed, name, shape, law and type: not on the shard size, the number of threads or its neighbours,
-and a bfloat16 model is the float32 model, rounded.
-"""
-
-import hashlib
 import json
-import os
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,21 +10,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
-BLOCK = 1 << 22
-"""Elements per block: the unit of determinism, so changing it changes every model's initial weights."""
-
-CHUNK = 1 << 16
-"""Elements drawn and rounded at a time, small enough to stay in a core's cache."""
-
 MAX_SHARD_SIZE = 50 * 10**9
 """Bytes per file: the default of transformers 5's `save_pretrained(max_shard_size="50GB")`."""
 
-MAX_THREADS = 8
 WEIGHTS_NAME = "model.safetensors"
 INDEX_NAME = "model.safetensors.index.json"
 
 _TAGS = {"float32": "F32", "float16": "F16", "bfloat16": "BF16"}
-_STORED = {"float32": "<f4", "float16": "<f2", "bfloat16": "<u2"}
 _WIDTH = {"float32": 4, "float16": 2, "bfloat16": 2}
 
 Law = Mapping[str, Any]
@@ -156,95 +137,3 @@ def write(
     index = index_of(shards)
     if index is not None:
         (directory / INDEX_NAME).write_text(json.dumps(index, indent=2, sort_keys=True) + "\n", "utf-8")
-
-
-def drawn(seed: int, threads: int | None = None) -> Stream:
-    """The stream of initial values under `seed`, drawn by as many threads as there are CPUs, at most `MAX_THREADS`."""
-    return partial(_draw_ahead, seed, threads or _usable_cpus())
-
-
-def _draw_ahead(seed: int, threads: int, tensors: Sequence[Tensor]) -> Iterator["np.ndarray"]:
-    """Every block of every tensor in order, one per thread drawn ahead."""
-    ahead: deque[Future[np.ndarray]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
-        try:
-            for tensor in tensors:
-                for block in range(-(-tensor.count // BLOCK)):
-                    ahead.append(pool.submit(draw_block, tensor, block, seed))
-                    if len(ahead) > threads:
-                        yield ahead.popleft().result()
-            while ahead:
-                yield ahead.popleft().result()
-        finally:
-            for future in ahead:
-                future.cancel()
-
-
-def draw_block(tensor: Tensor, block: int, seed: int) -> "np.ndarray":
-    """Block `block` of a tensor in its stored type (bfloat16 as uint16), little-endian, one-dimensional."""
-    import numpy as np
-
-    count = min(BLOCK, tensor.count - block * BLOCK)
-    fill = _filler(tensor.law, _generator(seed, tensor.name, block))
-    values = np.empty(min(CHUNK, count), np.float32)
-    stored = np.empty(count, _STORED[tensor.dtype])
-    for start in range(0, count, CHUNK):
-        chunk = values[: min(CHUNK, count - start)]
-        fill(chunk)
-        target = stored[start : start + len(chunk)]
-        target[...] = round_to_bfloat16(chunk) if tensor.dtype == "bfloat16" else chunk
-    return stored
-
-
-def _generator(seed: int, name: str, block: int) -> "np.random.Generator":
-    import numpy as np
-
-    named = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=16).digest(), "little")
-    return np.random.Generator(np.random.SFC64(np.random.SeedSequence([seed, named, block])))
-
-
-def _filler(law: Law, generator: "np.random.Generator") -> Callable[["np.ndarray"], None]:
-    """What fills a float32 buffer with the law's next values."""
-    import numpy as np
-
-    def normal(out: np.ndarray) -> None:
-        generator.standard_normal(out=out, dtype=np.float32)
-        out *= np.float32(law["std"])
-
-    def uniform(out: np.ndarray) -> None:
-        generator.random(out=out, dtype=np.float32)
-        out *= np.float32(law["high"] - law["low"])
-        out += np.float32(law["low"])
-
-    match law["law"]:
-        case "normal":
-            return normal
-        case "uniform":
-            return uniform
-        case "zeros":
-            return lambda out: out.fill(0)
-        case "ones":
-            return lambda out: out.fill(1)
-        case "constant":
-            return lambda out: out.fill(law["value"])
-        case other:
-            raise ValueError(f"the weight writer does not know the law {other!r}")
-
-
-def round_to_bfloat16(values: "np.ndarray") -> "np.ndarray":
-    """The upper halves of finite float32 values, rounded to nearest, ties to even; `values` is used up."""
-    import numpy as np
-
-    bits = values.view(np.uint32)
-    carry = bits >> 16
-    carry &= 1
-    carry += 0x7FFF
-    bits += carry
-    bits >>= 16
-    return bits
-
-
-def _usable_cpus() -> int:
-    """How many threads draw: the CPUs that this process may use, at most `MAX_THREADS`."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(usable, MAX_THREADS)

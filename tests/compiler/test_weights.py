@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -11,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors import safe_open
 
-from eulerstack.compiler import weights
-from eulerstack.compiler.weights import Tensor, draw_block, drawn, index_of, plan, round_to_bfloat16, write
+from eulerstack.compiler import values
+from eulerstack.compiler.values import draw_block, drawn, normal_quantiles, round_to_bfloat16
+from eulerstack.compiler.weights import Tensor, index_of, plan, write
 
 NORMAL = {"law": "normal", "std": 0.02}
 
@@ -64,7 +66,7 @@ def test_every_tensor_starts_at_a_multiple_of_its_element_size(tmp_path: Path) -
 def test_a_tensors_bytes_depend_on_neither_shards_nor_threads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, max_shard_size: int, threads: int
 ) -> None:
-    monkeypatch.setattr(weights, "BLOCK", 100)
+    monkeypatch.setattr(values, "BLOCK", 100)
     expected = {t.name: [draw_block(t, b, 5) for b in range(-(-t.count // 100))] for t in some_tensors("float32")}
     write(plan(some_tensors("float32"), max_shard_size), tmp_path, drawn(5, threads))
     found = read(tmp_path)
@@ -99,7 +101,7 @@ def test_seed_name_and_block_each_change_the_values() -> None:
 
 
 def test_blocks_of_one_tensor_differ(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weights, "BLOCK", 32)
+    monkeypatch.setattr(values, "BLOCK", 32)
     tensor = Tensor("a", (64,), NORMAL, "float32")
     assert draw_block(tensor, 0, 0).tobytes() != draw_block(tensor, 1, 0).tobytes()
 
@@ -121,21 +123,33 @@ def test_bfloat16_is_rounded_as_torch_rounds(values: list[float]) -> None:
 
 
 def test_normal_is_normal() -> None:
-    values = draw_block(Tensor("a", (1 << 20,), {"law": "normal", "std": 0.5}, "float32"), 0, 0) / 0.5
-    error = 5 / np.sqrt(values.size)
-    assert abs(values.mean()) < error
-    assert abs(values.std() - 1) < error
-    assert abs((values**4).mean() - 3) < 10 * error
-    assert abs((np.abs(values) < 1).mean() - 0.682689) < error
-    assert abs(np.corrcoef(values[:-1], values[1:])[0, 1]) < error
+    sample = (
+        draw_block(Tensor("a", (1 << 20,), {"law": "normal", "std": 0.5}, "float32"), 0, 0).astype(np.float64) / 0.5
+    )
+    error = 5 / np.sqrt(sample.size)
+    assert abs(sample.mean()) < error
+    assert abs(sample.std() - 1) < error
+    assert abs((sample**4).mean() - 3) < 10 * error
+    assert abs(np.corrcoef(sample[:-1], sample[1:])[0, 1]) < error
+    points = np.linspace(-4.5, 4.5, 181)
+    shares = np.searchsorted(np.sort(sample), points) / sample.size
+    assert np.abs(shares - [NormalDist().cdf(point) for point in points]).max() < 2 / np.sqrt(sample.size)
+    assert len(np.unique(sample)) > 0.99 * sample.size
+    assert 4.5 < np.abs(sample).max() < 6.2
+
+
+def test_the_quantiles_have_mean_0_and_variance_1() -> None:
+    quantiles = normal_quantiles().astype(np.float64)
+    assert quantiles.mean() == 0
+    assert quantiles.var() == pytest.approx(1, abs=1e-7)
 
 
 def test_uniform_is_uniform() -> None:
-    values = draw_block(Tensor("a", (1 << 20,), {"law": "uniform", "low": -1.0, "high": 3.0}, "float32"), 0, 0)
-    assert values.min() >= -1
-    assert values.max() <= 3
-    counts, _ = np.histogram(values, bins=16, range=(-1, 3))
-    expected = values.size / 16
+    sample = draw_block(Tensor("a", (1 << 20,), {"law": "uniform", "low": -1.0, "high": 3.0}, "float32"), 0, 0)
+    assert sample.min() >= -1
+    assert sample.max() <= 3
+    counts, _ = np.histogram(sample, bins=16, range=(-1, 3))
+    expected = sample.size / 16
     assert ((counts - expected) ** 2 / expected).sum() < 50
 
 

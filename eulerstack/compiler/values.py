@@ -1,0 +1,160 @@
+"""Initial values: each tensor's law, drawn block by block, without torch.
+
+A tensor is cut into blocks of `BLOCK` elements. Block b of tensor n under seed s is drawn from an SFC64 stream of its
+own, seeded with (s, blake2b(n), b), in float32, and rounded to the stored type afterwards. So the bytes of a tensor
+depend on nothing but seed, name, shape, law and type: not on the shard size, the number of threads, its neighbours or
+numpy's version, and a bfloat16 model is the float32 model, rounded.
+"""
+
+import hashlib
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache, partial
+from statistics import NormalDist
+from typing import TYPE_CHECKING
+
+from eulerstack.compiler.weights import Law, Stream, Tensor
+
+if TYPE_CHECKING:
+    import numpy as np
+
+BLOCK = 1 << 22
+"""Elements per block: the unit of determinism, so changing it changes every model's initial weights."""
+
+CHUNK = 1 << 16
+"""Elements drawn and rounded at a time, small enough to stay in a core's cache; part of the determinism too."""
+
+MAX_THREADS = 8
+
+_STORED = {"float32": "<f4", "float16": "<f2", "bfloat16": "<u2"}
+
+Fill = Callable[["np.ndarray"], None]
+"""Fills a float32 buffer with the next values of a law."""
+
+
+def drawn(seed: int, threads: int | None = None) -> Stream:
+    """The stream of initial values under `seed`, drawn by as many threads as there are CPUs, at most `MAX_THREADS`."""
+    return partial(_draw_ahead, seed, threads or _usable_cpus())
+
+
+def _draw_ahead(seed: int, threads: int, tensors: Sequence[Tensor]) -> Iterator["np.ndarray"]:
+    """Every block of every tensor in order, one per thread drawn ahead."""
+    ahead: deque[Future[np.ndarray]] = deque()
+    normal_quantiles()  # once, before every thread does it
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for tensor in tensors:
+                for block in range(-(-tensor.count // BLOCK)):
+                    ahead.append(pool.submit(draw_block, tensor, block, seed))
+                    if len(ahead) > threads:
+                        yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            for future in ahead:
+                future.cancel()
+
+
+def draw_block(tensor: Tensor, block: int, seed: int) -> "np.ndarray":
+    """Block `block` of a tensor in its stored type (bfloat16 as uint16), little-endian, one-dimensional."""
+    import numpy as np
+
+    count = min(BLOCK, tensor.count - block * BLOCK)
+    fill = _filler(tensor.law, _bits(seed, tensor.name, block))
+    values = np.empty(min(CHUNK, count), np.float32)
+    stored = np.empty(count, _STORED[tensor.dtype])
+    for start in range(0, count, CHUNK):
+        chunk = values[: min(CHUNK, count - start)]
+        fill(chunk)
+        target = stored[start : start + len(chunk)]
+        target[...] = round_to_bfloat16(chunk) if tensor.dtype == "bfloat16" else chunk
+    return stored
+
+
+def _bits(seed: int, name: str, block: int) -> "np.random.SFC64":
+    import numpy as np
+
+    named = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=16).digest(), "little")
+    return np.random.SFC64(np.random.SeedSequence([seed, named, block]))
+
+
+def _filler(law: Law, bits: "np.random.SFC64") -> Fill:
+    match law["law"]:
+        case "normal":
+            return _normal(law["std"], bits)
+        case "uniform":
+            return _uniform(law["low"], law["high"], bits)
+        case "zeros":
+            return lambda out: out.fill(0)
+        case "ones":
+            return lambda out: out.fill(1)
+        case "constant":
+            return lambda out: out.fill(law["value"])
+        case other:
+            raise ValueError(f"the weight writer does not know the law {other!r}")
+
+
+def _normal(std: float, bits: "np.random.SFC64") -> Fill:
+    """(q(i) + q(j)) / √2 · std, with i and j of 16 random bits and q the normal quantiles.
+
+    The sum of two hides the table: 2³¹ different values, up to 6.1 σ. It takes half the time of a ziggurat, which is
+    what writing a model takes.
+    """
+    import numpy as np
+
+    quantiles = normal_quantiles() * np.float32(std / 2**0.5)
+
+    def fill(out: np.ndarray) -> None:
+        count = len(out)
+        indices = bits.random_raw(-(-count // 2)).astype("<u8", copy=False).view("<u2")
+        quantiles.take(indices[:count], out=out, mode="clip")
+        out += quantiles.take(indices[count : 2 * count], mode="clip")
+
+    return fill
+
+
+@cache
+def normal_quantiles() -> "np.ndarray":
+    """The middles of 2¹⁶ equally likely parts of the normal distribution, scaled to variance 1, as float32."""
+    import numpy as np
+
+    parts = 1 << 16
+    inverse = NormalDist().inv_cdf
+    upper = np.array([inverse((i + 0.5) / parts) for i in range(parts // 2, parts)])
+    upper /= np.sqrt(np.mean(upper**2))
+    return np.concatenate([-upper[::-1], upper]).astype(np.float32)
+
+
+def _uniform(low: float, high: float, bits: "np.random.SFC64") -> Fill:
+    """low + (high − low) · k / 2²⁴, with k of 24 random bits: all that float32 resolves."""
+    import numpy as np
+
+    step = np.float32((high - low) / 2**24)
+
+    def fill(out: np.ndarray) -> None:
+        words = bits.random_raw(-(-len(out) // 2)).astype("<u8", copy=False).view("<u4")[: len(out)]
+        out[...] = words >> 8
+        out *= step
+        out += np.float32(low)
+
+    return fill
+
+
+def round_to_bfloat16(values: "np.ndarray") -> "np.ndarray":
+    """The upper halves of finite float32 values, rounded to nearest, ties to even; `values` is used up."""
+    import numpy as np
+
+    bits = values.view(np.uint32)
+    carry = bits >> 16
+    carry &= 1
+    carry += 0x7FFF
+    bits += carry
+    bits >>= 16
+    return bits
+
+
+def _usable_cpus() -> int:
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(usable, MAX_THREADS)
