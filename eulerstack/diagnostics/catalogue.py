@@ -229,6 +229,7 @@ CATALOGUE: dict[str, Entry] = {
     # interop: the import of a model directory
     "import-no-directory": Entry(VALIDATION, see="eulerstack import --help", call=True),
     "import-no-config": Entry(VALIDATION, see="eulerstack import --help", call=True),
+    "import-onto-itself": Entry(VALIDATION, see="eulerstack import --help", call=True),
     "import-unreadable": Entry(VALIDATION, see="eulerstack import --help"),
     "import-unknown-family": Entry(COMPILE, see="eulerstack import --help"),
     "import-foreign-code": Entry(COMPILE, see="eulerstack import --help"),

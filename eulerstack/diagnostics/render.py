@@ -92,9 +92,9 @@ def _first_cells(text: str, width: int) -> str:
     if _cells(text) <= width:
         return text
     kept = text[: max(0, width - 1)]
-    while _cells(kept) > width - 1:
+    while kept and _cells(kept) >= width:
         kept = kept[:-1]
-    return kept + "…"
+    return f"{kept}…" if width > 0 else ""
 
 
 def _last_cells(text: str, width: int) -> str:

@@ -105,7 +105,7 @@ plain = st.recursive(
 
 @given(st.dictionaries(st.text(max_size=6), plain, min_size=1, max_size=5))
 def test_what_a_yaml_library_writes_is_read_back(data: dict) -> None:
-    root, found = examine(Source("m.yml", yaml.safe_dump(data, allow_unicode=True, default_style='"')))
+    root, found = examine(Source("m.yml", yaml.safe_dump(data, allow_unicode=True, sort_keys=False, default_style='"')))
     known = {"let", "extends"}.isdisjoint(data) and "${" not in str(data)
     if known:
         assert not found
