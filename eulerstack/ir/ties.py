@@ -1,12 +1,13 @@
 """What ties expanded layers to each other: one module for several layers, one layer's keys and values for another."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from eulerstack.diagnostics import EulerStackError, error
 from eulerstack.dsl.tree import Path
+from eulerstack.ir.blocks import Blocks
 from eulerstack.ir.nodes import Integrator, Layer, Node, Parallel
+from eulerstack.schema.mixers import Attention
 from eulerstack.schema.spec import Spec
 
 KV_SHAPE = ("n_kv_heads", "head_dim", "rope", "rope_theta", "v_from_k")
@@ -21,37 +22,53 @@ class Placed:
     path: Path
 
 
-def check_kv_sources(spec: Spec, blocks: Any, nodes: Sequence[Placed]) -> None:
+def check_kv_sources(spec: Spec, blocks: Blocks, nodes: Sequence[Placed]) -> None:
     """Every `kv_from` of one flat list must lead to an earlier attention with keys and values of the same shape."""
+    owner: dict[int, int] = {}
     for index, placed in enumerate(nodes):
         layer = placed.node
         if not isinstance(layer, Layer) or layer.kv_from is None:
             continue
-        source = nodes[index + layer.kv_from].node if index + layer.kv_from >= 0 else None
-        fault = _kv_fault(blocks, layer, source, index)
+        source = index + layer.kv_from
+        owner[index] = owner.get(source, source)
+        node = nodes[owner[index]].node if source >= 0 else None
+        fault = _kv_fault(blocks, layer, node, index)
         if fault:
             code, params = fault
-            raise _error(spec, code, placed.path, "kv_from", kv_from=layer.kv_from, **params)
+            raise _error(spec, code, (*placed.path, "kv_from"), kv_from=layer.kv_from, **params)
 
 
-def _kv_fault(blocks: Any, layer: Layer, source: Node | None, index: int) -> tuple[str, dict[str, object]] | None:
-    if source is None:
+def _kv_fault(blocks: Blocks, layer: Layer, owner: Node | None, index: int) -> tuple[str, dict[str, object]] | None:
+    """What keeps a layer from reading the keys and values of `owner`, the layer at the end of its chain."""
+    if owner is None:
         return "kv-from-before-first", {"index": index}
-    mine = blocks[layer.block].mixer
-    if mine.type != "attention" or mine.mla or mine.compression:
+    mine = _plain_attention(blocks, layer)
+    if mine is None:
         return "kv-from-no-attention", {"template": layer.block}
-    if not isinstance(source, Layer):
-        return "kv-from-no-attention", {"template": type(source).__name__.lower()}
-    theirs = blocks[source.block].mixer
-    if theirs.type != "attention" or theirs.mla or theirs.compression:
-        return "kv-from-no-attention", {"template": source.block}
+    name = owner.block if isinstance(owner, Layer) else type(owner).__name__.lower()
+    theirs = _plain_attention(blocks, owner)
+    if theirs is None:
+        return "kv-from-no-attention", {"template": name}
     for key in KV_SHAPE:
-        if getattr(mine, key) != getattr(theirs, key):
-            values: Mapping[str, object] = {"value": getattr(mine, key), "other": getattr(theirs, key)}
-            return "kv-from-unlike", {"key": key, "template": source.block, **values}
-    if theirs.window is not None and (mine.window is None or mine.window > theirs.window):
-        return "kv-from-narrower", {"template": source.block, "window": theirs.window}
+        value, other = getattr(mine, key), getattr(theirs, key)
+        if value != other:
+            return "kv-from-unlike", {"key": key, "template": name, "value": value, "other": other}
+    stored, wanted = _span(theirs), _span(mine)
+    if stored is not None and (wanted is None or wanted > stored):
+        return "kv-from-narrower", {"template": name, "window": stored}
     return None
+
+
+def _plain_attention(blocks: Blocks, node: Node) -> Attention | None:
+    mixer = blocks[node.block].mixer if isinstance(node, Layer) else None
+    return mixer if isinstance(mixer, Attention) and not mixer.mla and not mixer.compression else None
+
+
+def _span(attention: Attention) -> int | None:
+    """How many tokens back a window reaches, the query included; None without one."""
+    if attention.window is None or attention.window_mode == "nsa":
+        return None
+    return (attention.window - 1) * (attention.window_dilation or 1) + 1
 
 
 def check_shares(spec: Spec, nodes: Sequence[Placed]) -> None:
@@ -62,9 +79,9 @@ def check_shares(spec: Spec, nodes: Sequence[Placed]) -> None:
             continue
         known_scope, known = first.setdefault(layer.share, (scope, layer))
         if known_scope != scope:
-            raise _error(spec, "share-across-bodies", path, "share", tag=layer.share)
+            raise _error(spec, "share-across-bodies", (*path, "share"), tag=layer.share)
         if not _same_module(known, layer):
-            raise _error(spec, "share-unlike", path, "share", tag=layer.share, template=known.block)
+            raise _error(spec, "share-unlike", (*path, "share"), tag=layer.share, template=known.block)
 
 
 def _same_module(one: Layer, other: Layer) -> bool:
@@ -85,5 +102,5 @@ def _scoped(nodes: Sequence[Placed]) -> Iterator[tuple[object, Layer, Path]]:
                 yield from ((index, layer, placed.path) for layer in body)
 
 
-def _error(spec: Spec, code: str, at: Path, key: str, **params: object) -> EulerStackError:
-    return error(code, span=spec.span((*at, key)), params=params)
+def _error(spec: Spec, code: str, at: Path, /, **params: object) -> EulerStackError:
+    return error(code, span=spec.span(at), params=params)
