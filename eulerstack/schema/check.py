@@ -39,7 +39,7 @@ def _spec(document: "Document", parts: Parts) -> Spec:
         model=model,
         tokenizer_contract=tokenizer,
         embedding=embedding,
-        layer_templates=parts.templates,
+        layer_templates=parts.whole_templates,
         layer_schedule=parts.schedule,
         head=head,
         training_hints=parts.training_hints,

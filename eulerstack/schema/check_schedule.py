@@ -4,9 +4,8 @@ from collections.abc import Iterator
 
 from eulerstack.dsl.tree import Path, Scalar, find
 from eulerstack.schema.findings import Findings
-from eulerstack.schema.parts import Parts
+from eulerstack.schema.parts import Parts, TemplateParts
 from eulerstack.schema.schedule import EntryKeys, IntegratorEntryKeys, OverrideKeys, ParallelKeys, PlainKeys
-from eulerstack.schema.template import TemplateKeys
 
 
 def check_schedule(parts: Parts, findings: Findings) -> None:
@@ -14,8 +13,8 @@ def check_schedule(parts: Parts, findings: Findings) -> None:
     used: set[str] = set()
     for path, name in _references(parts):
         used.add(name)
-        if name not in parts.names:
-            findings.unknown("unknown-template", path, name, parts.names)
+        if name not in parts.templates:
+            findings.unknown("unknown-template", path, name, parts.templates)
     for path, entry in parts.entries:
         match entry:
             case PlainKeys(override=OverrideKeys() as override) if entry.template in parts.templates:
@@ -24,7 +23,7 @@ def check_schedule(parts: Parts, findings: Findings) -> None:
                 _check_parallel(parts, entry, path, findings)
     if parts.head and parts.head.mtp:
         used.add(parts.head.mtp.head_template)
-    for name in parts.names:
+    for name in parts.templates:
         if name not in used:
             findings.add("unused-template", ("layer_templates", name), key=True, name=name)
 
@@ -46,14 +45,15 @@ def _reference_paths(entry: EntryKeys) -> Iterator[Path]:
 
 
 def _check_override(
-    parts: Parts, template: TemplateKeys, override: OverrideKeys, path: Path, findings: Findings
+    parts: Parts, template: TemplateParts, override: OverrideKeys, path: Path, findings: Findings
 ) -> None:
     sections = {field.partition("_")[0] for field in override.model_fields_set}
-    if "attention" in sections and template.mixer.type != "attention":
+    if "attention" in sections and template.mixer and template.mixer.type != "attention":
         for key in ("attention.window", "attention.attn_drop"):
             if find(parts.root, (*path, key)) is not None:
                 findings.add("override-without-object", (*path, key), key=True, key_name=key, type=template.mixer.type)
-    if "ffn" in sections and template.ffn.type == "none":
+        return
+    if "ffn" in sections and template.ffn and template.ffn.type == "none":
         findings.add(
             "override-without-object", (*path, "ffn.activation"), key=True, key_name="ffn.activation", type="none"
         )
@@ -68,6 +68,8 @@ def _check_parallel(parts: Parts, entry: ParallelKeys, path: Path, findings: Fin
     merge, at = entry.merge, (*path, "merge")
     if merge.type == "concat" and parts.written(*at, "projection") and not merge.projection:
         findings.add("concat-needs-projection", (*at, "projection"))
+    if not parts.sound(*at):
+        return
     ends = {"from": merge.source, "to": merge.target}
     if merge.type != "cross_attn":
         for key, name in ends.items():

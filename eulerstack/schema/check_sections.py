@@ -36,6 +36,8 @@ def check_sections(parts: Parts, findings: Findings) -> None:
 
 
 def _check_heads(parts: Parts, model: ModelKeys, findings: Findings) -> None:
+    if not parts.sound("model", "head_dim"):
+        return
     if model.head_dim is None and model.d_model % model.n_heads:
         near = min(
             (count for count in range(1, min(model.d_model, 4096) + 1) if model.d_model % count == 0),
@@ -71,7 +73,7 @@ def _check_embedding(parts: Parts, embedding: EmbeddingKeys, findings: Findings)
                     "rope-key-without-rope", ("embedding", name), key=True, key_name=name,
                     positional=embedding.positional,
                 )  # fmt: skip
-    elif embedding.rope_scaling:
+    elif embedding.rope_scaling and parts.sound("embedding", "rope_scaling"):
         _check_rope_scaling(parts, embedding.rope_scaling, findings)
 
 
@@ -97,9 +99,9 @@ def _check_head(parts: Parts, head: HeadKeys, findings: Findings) -> None:
         findings.add("mtp-forbidden", ("head", "mtp"), key=True, type=head.type)
     if head.mtp:
         path, name = ("head", "mtp", "head_template"), head.mtp.head_template
-        if name not in parts.names:
-            findings.unknown("unknown-template", path, name, parts.names)
-        elif name in parts.templates and parts.templates[name].shape_change:
+        if name not in parts.templates:
+            findings.unknown("unknown-template", path, name, parts.templates)
+        elif parts.templates[name].shape_change:
             findings.add("mtp-changes-width", path, name=name)
 
 
@@ -118,16 +120,16 @@ def _yaml(value: bool | None) -> str:
 
 def _check_training(parts: Parts, hints: TrainingKeys, findings: Findings) -> None:
     base = ("training_hints",)
-    if hints.scaling and hints.scaling.parametrization == "mup" and hints.scaling.base_width is None:
+    if hints.scaling and hints.scaling.parametrization == "mup" and not parts.written(*base, "scaling", "base_width"):
         findings.add("mup-needs-base-width", (*base, "scaling", "parametrization"))
     if hints.scaling and hints.scaling.parametrization == "standard" and hints.scaling.base_width is not None:
         findings.add("base-width-unused", (*base, "scaling", "base_width"), key=True)
-    if hints.optimizer == "adamw":
+    if hints.optimizer == "adamw" and parts.sound(*base, "optimizer"):
         for name in ("muon", "optimizer_groups"):
             if getattr(hints, name) is not None:
                 findings.add("optimizer-key-unused", (*base, name), key=True, name=name)
     objectives = hints.differentiation_objectives
-    if objectives is None or len(parts.templates) < len(parts.names):
+    if objectives is None or not (parts.sound("layer_templates") and parts.sound("layer_schedule")):
         return
     units = routed_units(parts)
     for name in ("usage_probe_coef", "router_mutual_information_coef", "expert_orthogonality_coef"):
@@ -138,7 +140,7 @@ def _check_training(parts: Parts, hints: TrainingKeys, findings: Findings) -> No
 
 def _check_quantisation(parts: Parts, findings: Findings) -> None:
     quant = parts.compatibility.quant_aware_training
-    if quant and quant.enabled and not quant.scope:
+    if quant and quant.enabled and not quant.scope and parts.sound("compatibility", "quant_aware_training"):
         findings.add("quantisation-without-scope", ("compatibility", "quant_aware_training", "enabled"))
 
 
@@ -151,7 +153,7 @@ def _check_phases(parts: Parts, findings: Findings) -> None:
         recurrent = sorted({name for name in mixers_of(parts) if keeps_recurrent_state(name)})
         if mode.kv_share is False and recurrent:
             findings.add("kv-share-recurrent", (*path, "kv_share"), mixers=", ".join(recurrent))
-    if parts.transition is None:
+    if parts.transition is None or not parts.sound("transition"):
         return
     if not parts.modes and not parts.written("execution_modes"):
         findings.add("transition-without-modes", ("transition",), key=True)
@@ -169,11 +171,11 @@ def _check_tissue(parts: Parts, findings: Findings) -> None:
         names.add(column.name)
         for index, template in enumerate(column.templates):
             place = (*path, "templates", index)
-            if template not in parts.names:
-                findings.unknown("unknown-template", place, template, parts.names)
+            if template not in parts.templates:
+                findings.unknown("unknown-template", place, template, parts.templates)
             elif (owner := owners.setdefault(template, column.name)) != column.name:
                 findings.add("template-in-two-columns", place, name=template, first=owner, second=column.name)
     if tissue and len(tissue.columns) == 1 and tissue.connectivity != "none":
         findings.add("one-column", ("tissue", "connectivity"), connectivity=tissue.connectivity)
-    if tissue and tissue.connectivity == "none" and tissue.lateral_coef:
+    if tissue and tissue.connectivity == "none" and tissue.lateral_coef and parts.sound("tissue"):
         findings.add("lateral-without-edges", ("tissue", "lateral_coef"))

@@ -1,14 +1,15 @@
 """Checks inside one template: the mixer's and ffn's own, norm, residual, state."""
 
+from dataclasses import replace
+
 from eulerstack.dsl.tree import Path
 from eulerstack.schema.base import Dims
 from eulerstack.schema.ffn import check_ffn
 from eulerstack.schema.findings import Findings
 from eulerstack.schema.mixers import check_mixer
-from eulerstack.schema.parts import Parts
+from eulerstack.schema.parts import Parts, TemplateParts
 from eulerstack.schema.sections import EmbeddingKeys, ModelKeys
-from eulerstack.schema.template import TemplateKeys
-from eulerstack.schema.traits import KEY_VALUE, SSM, single_mixers
+from eulerstack.schema.traits import KEY_VALUE, SSM, mixer_types
 
 ANY_MODELS = (
     Dims(
@@ -28,22 +29,29 @@ def check_templates(parts: Parts, findings: Findings) -> None:
         check_template(parts, template, ("layer_templates", name), findings)
 
 
-def check_template(parts: Parts, template: TemplateKeys, path: Path, findings: Findings) -> None:
+def check_template(parts: Parts, template: TemplateParts, path: Path, findings: Findings) -> None:
     """What one template's keys must say of each other and of the model."""
+    sound = replace(
+        template,
+        mixer=template.mixer if parts.sound(*path, "mixer") else None,
+        ffn=template.ffn if parts.sound(*path, "ffn") else None,
+    )
     if parts.model and parts.embedding:
-        _check_primitives(template, dims_of(parts.model, parts.embedding, template), path, findings)
+        _check_primitives(sound, dims_of(parts.model, parts.embedding, template), path, findings)
     else:
-        _check_in_any_model(template, path, findings)
+        _check_in_any_model(sound, path, findings)
     _check_residual(parts, template, path, findings)
     _check_state(template, path, findings)
 
 
-def _check_primitives(template: TemplateKeys, dims: Dims, path: Path, findings: Findings) -> None:
-    check_mixer(template.mixer, dims, findings.below(*path, "mixer"))
-    check_ffn(template.ffn, dims, findings.below(*path, "ffn"))
+def _check_primitives(template: TemplateParts, dims: Dims, path: Path, findings: Findings) -> None:
+    if template.mixer:
+        check_mixer(template.mixer, dims, findings.below(*path, "mixer"))
+    if template.ffn:
+        check_ffn(template.ffn, dims, findings.below(*path, "ffn"))
 
 
-def _check_in_any_model(template: TemplateKeys, path: Path, findings: Findings) -> None:
+def _check_in_any_model(template: TemplateParts, path: Path, findings: Findings) -> None:
     """Where the model could not be read: only what is wrong in two models that have no number in common."""
     found = [Findings(findings.root) for _ in ANY_MODELS]
     for each, dims in zip(found, ANY_MODELS, strict=True):
@@ -52,7 +60,7 @@ def _check_in_any_model(template: TemplateKeys, path: Path, findings: Findings) 
     findings.diagnostics.extend(diagnostic for diagnostic in first if diagnostic in second)
 
 
-def dims_of(model: ModelKeys, embedding: EmbeddingKeys, template: TemplateKeys) -> Dims:
+def dims_of(model: ModelKeys, embedding: EmbeddingKeys, template: TemplateParts) -> Dims:
     """The numbers a template derives its own from, as far as they show before the schedule is walked."""
     d_model = template.shape_change.d_out if template.shape_change else model.d_model
     return Dims(
@@ -69,20 +77,24 @@ def dims_of(model: ModelKeys, embedding: EmbeddingKeys, template: TemplateKeys) 
     )
 
 
-def _check_residual(parts: Parts, template: TemplateKeys, path: Path, findings: Findings) -> None:
+def _check_residual(parts: Parts, template: TemplateParts, path: Path, findings: Findings) -> None:
     residual = template.residual
+    if residual is None or not parts.sound(*path, "residual"):
+        return
     written = parts.written(*path, "residual", "hyper")
     if residual.type == "hyper_connection" and not written:
         findings.add("hyper-missing", (*path, "residual", "type"))
     if residual.type != "hyper_connection" and written:
         findings.add("hyper-forbidden", (*path, "residual", "hyper"), key=True, type=residual.type)
-    if residual.type == "parallel" and template.ffn.type == "none":
+    if residual.type == "parallel" and template.ffn and template.ffn.type == "none":
         findings.add("parallel-without-ffn", (*path, "residual", "type"))
 
 
-def _check_state(template: TemplateKeys, path: Path, findings: Findings) -> None:
-    mixers = {single.type for single in single_mixers(template.mixer)}
+def _check_state(template: TemplateParts, path: Path, findings: Findings) -> None:
+    mixers = mixer_types(template)
     state = template.state
+    if state is None:
+        return
     names = ", ".join(sorted(mixers))
     for key, kinds in (("kv_cache", KEY_VALUE), ("ssm_state", SSM)):
         asserted = getattr(state, key)

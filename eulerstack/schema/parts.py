@@ -11,6 +11,9 @@ from eulerstack.diagnostics import Diagnostic
 from eulerstack.dsl.tree import Mapping, Path, Scalar, Sequence, find, locate
 from eulerstack.schema.base import Keys
 from eulerstack.schema.facts import field_facts, named_fields
+from eulerstack.schema.ffn import FfnKeys
+from eulerstack.schema.memory import MemoryKeys
+from eulerstack.schema.mixers import MixerKeys
 from eulerstack.schema.prepare import prepare
 from eulerstack.schema.schedule import KINDS, EntryKeys, kind_of
 from eulerstack.schema.sections import (
@@ -28,21 +31,36 @@ from eulerstack.schema.sections import (
 )
 from eulerstack.schema.spec import RootKeys
 from eulerstack.schema.structure import Fault, Reader, entry_kind, missing_key, shown, unknown_key, wrong_value
-from eulerstack.schema.template import TemplateKeys
+from eulerstack.schema.template import NormKeys, ResidualKeys, ShapeChangeKeys, StateKeys, TemplateKeys
 
 K = TypeVar("K", bound=Keys)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemplateParts:
+    """What could be read of one template; None where a part is faulty or not written."""
+
+    mixer: MixerKeys | None
+    ffn: FfnKeys | None
+    norm: NormKeys | None
+    residual: ResidualKeys | None
+    state: StateKeys | None
+    memory: MemoryKeys | None
+    shape_change: ShapeChangeKeys | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     """Every part of a document that could be read.
 
-    `schedule` holds the schedule's entries as they nest, `entries` those at every depth in the order of the text;
-    `names` are all templates' names, readable or not. `whole` is False where a value was passed over that an earlier
-    layer had complained about.
+    `templates` are all of them, as far as they could be read, `whole_templates` those without a fault. `schedule` holds
+    the schedule's entries as they nest, `entries` those at every depth in the order of the text. `faulty` are the paths
+    of values that were taken out or are missing; `whole` is False where one was passed over that an earlier layer had
+    complained about.
     """
 
     root: Mapping
+    faulty: frozenset[Path]
     whole: bool
     model: ModelKeys | None
     tokenizer_contract: TokenizerKeys | None
@@ -53,8 +71,8 @@ class Parts:
     about: AboutKeys | None
     transition: TransitionKeys | None
     tissue: TissueKeys | None
-    names: tuple[str, ...]
-    templates: dict[str, TemplateKeys]
+    templates: dict[str, TemplateParts]
+    whole_templates: dict[str, TemplateKeys]
     schedule: list[EntryKeys]
     entries: list[tuple[Path, EntryKeys]]
     modes: list[tuple[Path, ModeKeys]]
@@ -65,6 +83,10 @@ class Parts:
         """Whether a value other than null stands at `path`."""
         return find(self.root, path) is not None and not _is_null(self.root, path)
 
+    def sound(self, *path: str | int) -> bool:
+        """Whether everything at and below `path` could be read, so that what is not written there is known."""
+        return not any(fault[: len(path)] == path for fault in self.faulty)
+
 
 def read_parts(document_root: Mapping) -> tuple[Parts, list[Diagnostic]]:
     """Take a resolved tree apart; the diagnostics say what could not be read."""
@@ -73,7 +95,7 @@ def read_parts(document_root: Mapping) -> tuple[Parts, list[Diagnostic]]:
     reader.diagnostics += prepared.diagnostics
     _read_root(reader)
     names = _names(reader, "layer_templates")
-    templates = {name: reader.read(TemplateKeys, ("layer_templates", name)) for name in names}
+    whole = {name: reader.read(TemplateKeys, ("layer_templates", name)) for name in names}
     schedule = [_read_entry(reader, path, report=True) for path in _items(reader, ("layer_schedule",), report=True)]
     parts = Parts(
         root=prepared.root,
@@ -86,16 +108,32 @@ def read_parts(document_root: Mapping) -> tuple[Parts, list[Diagnostic]]:
         about=_optional(reader, AboutKeys, "about"),
         transition=_optional(reader, TransitionKeys, "transition"),
         tissue=_optional(reader, TissueKeys, "tissue"),
-        names=names,
-        templates={name: template for name, template in templates.items() if template},
+        templates={name: _template_parts(reader, ("layer_templates", name)) for name in names},
+        whole_templates={name: template for name, template in whole.items() if template},
         schedule=[entry for entry in schedule if entry],
         entries=list(_entries(reader, ("layer_schedule",))),
         modes=list(_read_items(reader, ModeKeys, ("execution_modes",), report=True)),
         columns=list(_read_items(reader, ColumnKeys, ("tissue", "columns"), report=False)),
         reserved=prepared.reserved,
+        faulty=frozenset(reader.faulty),
         whole=reader.whole,
     )
     return parts, reader.diagnostics
+
+
+def _template_parts(reader: Reader, path: Path) -> TemplateParts:
+    def read(keys: type[K], name: str) -> K | None:
+        return None if _is_null(reader.root, (*path, name)) else reader.read(keys, (*path, name), report=False)
+
+    return TemplateParts(
+        mixer=read(MixerKeys, "mixer"),
+        ffn=read(FfnKeys, "ffn"),
+        norm=read(NormKeys, "norm"),
+        residual=read(ResidualKeys, "residual"),
+        state=read(StateKeys, "state"),
+        memory=read(MemoryKeys, "memory"),
+        shape_change=read(ShapeChangeKeys, "shape_change"),
+    )
 
 
 def _read_root(reader: Reader) -> None:

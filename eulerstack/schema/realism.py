@@ -5,10 +5,10 @@ from collections.abc import Callable
 from eulerstack.diagnostics import Diagnostic
 from eulerstack.dsl.tree import Path
 from eulerstack.schema.findings import Findings
-from eulerstack.schema.parts import Parts
+from eulerstack.schema.parts import Parts, TemplateParts
 from eulerstack.schema.schedule import IntegratorEntryKeys, PlainKeys
-from eulerstack.schema.template import TemplateKeys
-from eulerstack.schema.traits import single_mixers
+from eulerstack.schema.stack import stack
+from eulerstack.schema.traits import mixer_types, single_mixers
 
 HEAD_DIM = (32, 256)
 EXPERTS = 1024
@@ -20,6 +20,9 @@ INTEGRATOR_STEPS = 32
 MEMORY_RATIO = 8
 INNER_LR = (1e-6, 1.0)
 SEQUENCE_RATIO = 64
+HASHED_LAYERS = 3
+DEEP = 16
+SIMPLE = frozenset({"attention", "retnet"})
 
 
 def realism(parts: Parts) -> list[Diagnostic]:
@@ -49,7 +52,7 @@ def _sequence_length(parts: Parts, findings: Findings) -> None:
         findings.add("sequence-long-for-width", ("model", "max_seq_len"), ratio=ratio, limit=SEQUENCE_RATIO)
 
 
-def _attends_to_all(template: TemplateKeys) -> bool:
+def _attends_to_all(template: TemplateParts) -> bool:
     return any(
         single.type == "attention"
         and not (single.attention and (single.attention.window or single.attention.compression))
@@ -59,9 +62,9 @@ def _attends_to_all(template: TemplateKeys) -> bool:
 
 def _family(parts: Parts, findings: Findings) -> None:
     hint = (parts.model.family_hint or "").lower() if parts.model else ""
-    if not parts.names or len(parts.templates) < len(parts.names):
+    if not parts.templates or not parts.sound("layer_templates"):
         return
-    mixers = {single.type for template in parts.templates.values() for single in single_mixers(template.mixer)}
+    mixers = {kind for template in parts.templates.values() for kind in mixer_types(template)}
     names = ", ".join(sorted(mixers))
     attention_only = ("llama", "gpt", "mistral", "mixtral", "qwen", "gemma", "olmo", "opt")
     wanted = next((name for name in ("mamba", "retnet", "hyena") if name in hint), None)
@@ -80,8 +83,8 @@ def _rope_factor(parts: Parts, findings: Findings) -> None:
 
 def _experts(parts: Parts, findings: Findings) -> None:
     for path, template in _templates(parts):
-        moe, at = template.ffn.moe, (*path, "ffn", "moe")
-        if moe is None or template.ffn.type != "moe":
+        moe, at = template.ffn.moe if template.ffn else None, (*path, "ffn", "moe")
+        if moe is None:
             continue
         if moe.experts > EXPERTS_BUILT:
             findings.add("experts-too-many", (*at, "experts"), experts=moe.experts, limit=EXPERTS_BUILT)
@@ -96,7 +99,7 @@ def _experts(parts: Parts, findings: Findings) -> None:
 
 def _latent(parts: Parts, findings: Findings) -> None:
     for path, template in _templates(parts):
-        attention = template.mixer.attention
+        attention = template.mixer.attention if template.mixer else None
         if not parts.model or not attention:
             continue
         rank = attention.mla.kv_rank if attention.mla else attention.latent_dim
@@ -121,7 +124,7 @@ def _memory(parts: Parts, findings: Findings) -> None:
 
 def _test_time_training(parts: Parts, findings: Findings) -> None:
     for path, template in _templates(parts):
-        if template.mixer.ttt:
+        if template.mixer and template.mixer.ttt:
             _inner_lr(template.mixer.ttt.inner_lr, (*path, "mixer", "ttt", "inner_lr"), findings)
 
 
@@ -159,8 +162,32 @@ def _phase_budgets(parts: Parts, findings: Findings) -> None:
         findings.add("phases-too-long", ("execution_modes",), key=True, total=total, limit=parts.model.max_seq_len)
 
 
-def _templates(parts: Parts) -> list[tuple[Path, TemplateKeys]]:
-    return [(("layer_templates", name), template) for name, template in parts.templates.items()]
+def _hash_routing(parts: Parts, findings: Findings) -> None:
+    """DeepSeek-V4 hashes in its first layers only: a fixed choice cannot specialise on what deep layers know."""
+    names = _mixtures(parts)
+    mixtures = [(path, name) for path, name in stack(parts) if name in names]
+    early = max(HASHED_LAYERS, len(mixtures) // 4)
+    for path, name in dict.fromkeys(mixtures[early:]):
+        ffn = parts.templates[name].ffn
+        if ffn and ffn.moe and ffn.moe.routing.type == "hash":
+            findings.add("hash-routing-late", path, name=name, early=early)
+
+
+def _regularisation(parts: Parts, findings: Findings) -> None:
+    hints = parts.training_hints
+    layers = [parts.templates[name] for _, name in stack(parts) if name in parts.templates]
+    intricate = any((each.ffn and each.ffn.type == "moe") or mixer_types(each) - SIMPLE for each in layers)
+    if len(layers) > DEEP and intricate and not hints.dropout and not hints.checkpointing:
+        findings.add("deep-without-care", ("layer_schedule",), key=True, layers=len(layers))
+
+
+def _mixtures(parts: Parts) -> set[str]:
+    return {name for name, template in parts.templates.items() if template.ffn and template.ffn.type == "moe"}
+
+
+def _templates(parts: Parts) -> list[tuple[Path, TemplateParts]]:
+    named = ((("layer_templates", name), template) for name, template in parts.templates.items())
+    return [(path, template) for path, template in named if parts.sound(*path)]
 
 
 RULES: tuple[Callable[[Parts, Findings], None], ...] = (
@@ -176,4 +203,6 @@ RULES: tuple[Callable[[Parts, Findings], None], ...] = (
     _depth_gating,
     _integrator_steps,
     _phase_budgets,
+    _hash_routing,
+    _regularisation,
 )

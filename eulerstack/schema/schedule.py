@@ -64,11 +64,11 @@ class ParallelKeys(Keys):
 
 
 def _body_form(value: Any) -> str:
-    return "name" if isinstance(value, str) else "entries"
+    return "<name>" if isinstance(value, str) else "<list>"
 
 
 Body = Annotated[
-    Annotated[Text, Tag("name")] | Annotated[list[PlainKeys], Field(min_length=1), Tag("entries")],
+    Annotated[Text, Tag("<name>")] | Annotated[list[PlainKeys], Field(min_length=1), Tag("<list>")],
     Discriminator(_body_form),
 ]
 """A template's name, or a list of plain entries."""
@@ -113,11 +113,17 @@ def kind_of(entry: Any) -> str | None:
     return next((kind for kind, keys in KINDS.items() if isinstance(entry, keys)), "template")
 
 
+def _tag(entry: Any) -> str | None:
+    """The kind in brackets: pydantic puts tags among the keys of a location, and no key looks like this."""
+    kind = kind_of(entry)
+    return kind and f"<{kind}>"
+
+
 EntryKeys = Annotated[
-    Annotated[PlainKeys, Tag("template")]
-    | Annotated[ParallelKeys, Tag("parallel")]
-    | Annotated[IntegratorEntryKeys, Tag("integrator")]
-    | Annotated[GroupKeys, Tag("group")],
-    Discriminator(kind_of),
+    Annotated[PlainKeys, Tag("<template>")]
+    | Annotated[ParallelKeys, Tag("<parallel>")]
+    | Annotated[IntegratorEntryKeys, Tag("<integrator>")]
+    | Annotated[GroupKeys, Tag("<group>")],
+    Discriminator(_tag),
 ]
 """One entry of the schedule."""

@@ -57,37 +57,39 @@ def shown(value: Any) -> str:
 class Reader:
     """Reads parts of one tree and gathers what is wrong with them.
 
-    `whole` is False once a value was passed over that an earlier layer had complained about.
+    `whole` is False once a value was passed over that an earlier layer had complained about; `faulty` are the paths of
+    values that were taken out or are missing.
     """
 
     def __init__(self, root: Mapping):
         self.root = root
         self.diagnostics: list[Diagnostic] = []
         self.whole = True
+        self.faulty: set[Path] = set()
 
     def read(self, keys: type[K], path: Path, *, report: bool = True) -> K | None:
         """The part at `path` as `keys`, without its faulty keys; None where nothing stands or too little is left."""
         node = find(self.root, path)
-        if node is None:
-            return None
-        plain = node.plain()
-        for attempt in range(_ROUNDS):
+        known, plain = Facts("mapping", keys=(keys,)), node.plain() if node else None
+        for attempt in range(_ROUNDS if node else 0):
             try:
                 return keys.model_validate(plain)
             except PydanticError as refused:
                 faults = [_fault(error, plain) for error in refused.errors(include_url=False, include_context=False)]
+            real = [fault for fault in faults if not _null_is_unwritten(known, plain, fault)]
+            self.faulty.update((*path, *fault.path) for fault in real if fault.kind != "extra_forbidden")
             if report and attempt == 0:
-                self._report(Facts("mapping", keys=(keys,)), path, plain, faults)
+                self._report(known, path, plain, real)
             plain = _pruned(plain, faults)
             if plain is None:
-                return None
+                break
         return None
 
     def _report(self, known: Facts, path: Path, plain: Any, faults: list[Fault]) -> None:
         unknown = [fault for fault in faults if fault.kind == "extra_forbidden"]
         meant = {(*fault.path[:-1], self._meant(known, path, plain, fault)) for fault in unknown}
         for fault in faults:
-            if _null_is_unwritten(known, plain, fault) or (fault.kind == "missing" and fault.path in meant):
+            if fault.kind == "missing" and fault.path in meant:
                 continue
             if self._was_refused((*path, *fault.path)):
                 self.whole = False

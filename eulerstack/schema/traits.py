@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 
 from eulerstack.schema.mixers import AttentionKeys, MixerKeys, SingleMixerKeys
-from eulerstack.schema.parts import Parts
+from eulerstack.schema.parts import Parts, TemplateParts
 from eulerstack.schema.schedule import PlainKeys
-from eulerstack.schema.template import TemplateKeys
 
 RECURRENT = frozenset({"mamba", "retnet", "hyena", "ttt_layer", "gated_deltanet"})
 """Mixers whose decoding state mixes all past tokens, so that no part of the past can be hidden again."""
@@ -17,17 +16,24 @@ KEY_VALUE = frozenset({"attention", "retnet"})
 """Mixers that `state.kv_cache` may be asserted of; of retnet as the published language has it."""
 
 
-def single_mixers(keys: MixerKeys) -> Iterator[SingleMixerKeys]:
+def single_mixers(keys: MixerKeys | None) -> Iterator[SingleMixerKeys]:
     """The mixer itself, or a branched one's branches."""
+    if keys is None:
+        return
     if keys.type == "branched":
         yield from keys.branched.branches.values() if keys.branched else ()
     else:
         yield keys
 
 
+def mixer_types(template: TemplateParts) -> set[str]:
+    """The types of a template's mixer, branches instead of branched."""
+    return {single.type for single in single_mixers(template.mixer)}
+
+
 def mixers_of(parts: Parts) -> set[str]:
     """The types of all templates' mixers, branches included, and `memory` where a template has one."""
-    found = {single.type for template in parts.templates.values() for single in single_mixers(template.mixer)}
+    found = {kind for template in parts.templates.values() for kind in mixer_types(template)}
     return found | ({"memory"} if any(template.memory for template in parts.templates.values()) else set())
 
 
@@ -61,8 +67,8 @@ def routed_units(parts: Parts) -> set[str]:
     return found | ({"depth_gating"} if gated else set())
 
 
-def _routed(template: TemplateKeys) -> Iterator[str]:
-    if template.ffn.type == "moe":
+def _routed(template: TemplateParts) -> Iterator[str]:
+    if template.ffn and template.ffn.type == "moe":
         yield "moe"
-    if template.mixer.type == "branched":
+    if template.mixer and template.mixer.type == "branched":
         yield "branched"
