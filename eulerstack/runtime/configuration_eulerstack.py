@@ -11,8 +11,9 @@ class EulerStackConfig(PreTrainedConfig):
 
     - `blocks`: the distinct layers, each a resolved template (`mixer`, `ffn`, `norm`, `residual`, …) with `init`, the
       initialisation law of every tensor below it;
-    - `schedule`: the layers from input to head, each `{"block": index into blocks, "module": index below
-      model.layers}`; two entries with one `module` share their weights;
+    - `schedule`: the entries from input to head. A plain layer is `{"block": index into blocks, "module": index below
+      model.layers, …}`; two with one `module` share their weights. `{"parallel": …}` and `{"integrator": …}` hold
+      bodies of plain layers;
     - `embedding`, `head`: positions, scale, final norm, logit softcap; `init`: the laws of the remaining tensors;
     - `training_hints`, `v1_extensions`: for trainers; the full metadata of the spec.
     """
@@ -55,6 +56,11 @@ class EulerStackConfig(PreTrainedConfig):
         self.training_hints = self.training_hints or {}
         self.v1_extensions = self.v1_extensions or {}
         super().__post_init__(**kwargs)
+
+    @property
+    def num_hidden_states(self) -> int:
+        """How many hidden states a forward has: the embedding's and one after each entry of the schedule."""
+        return self.num_hidden_layers + 1
 
 
 __all__ = ["EulerStackConfig"]

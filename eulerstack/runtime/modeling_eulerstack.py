@@ -15,7 +15,7 @@ from transformers.generation import GenerationMixin
 from transformers.modeling_outputs import MoeCausalLMOutputWithPast, MoeModelOutputWithPast
 from transformers.modeling_utils import slice_logits_to_keep
 from transformers.utils.generic import can_return_tuple, merge_with_config_defaults
-from transformers.utils.output_capturing import capture_outputs
+from transformers.utils.output_capturing import OutputRecorder, capture_outputs
 
 from .attention import Attention
 from .cache import EulerStackCache
@@ -29,7 +29,7 @@ from .normalization import build_norm
 from .packing import find_packing, is_packed
 from .positions import RopeSettings, RotaryEmbedding
 from .router_losses import Routing, load_balancing_loss, router_z_loss, sequence_balance_loss
-from .schedule import Trace, lay_out, plan_layers
+from .schedule import LayerStep, Layout, NodeBoundary, Trace, plan_layers
 
 
 @dataclass
@@ -52,7 +52,12 @@ class EulerStackPreTrainedModel(PreTrainedModel):
     _supports_flex_attn = True
     _supports_attention_backend = True
     _keep_in_fp32_modules_strict = ["e_score_correction_bias"]
-    _can_record_outputs = {"hidden_states": EulerStackDecoderLayer, "attentions": Attention}
+    _can_record_outputs = {
+        "hidden_states": OutputRecorder(
+            NodeBoundary, capture_initial_hidden_state=False, num_hidden_layers_key="num_hidden_states"
+        ),
+        "attentions": Attention,
+    }
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
@@ -81,7 +86,9 @@ class EulerStackModel(EulerStackPreTrainedModel):
         self.dropout = nn.Dropout(config.embedding["dropout"])
         plans = plan_layers(config.schedule, config.blocks)
         self.layers = nn.ModuleList(EulerStackDecoderLayer(config, plan, index) for index, plan in plans.items())
-        self.steps, self.mask_kinds = lay_out(config.schedule, self.layers)
+        layout = Layout(config, self.layers)
+        self.steps = layout.steps(config.schedule)
+        self.merges, self.times, self.mask_kinds = layout.merges, layout.times, layout.mask_kinds
         final_norm = config.head["final_norm"]
         self.norm = build_norm(final_norm, d_model) if final_norm else None
         self.rotary = nn.ModuleDict()
@@ -89,11 +96,12 @@ class EulerStackModel(EulerStackPreTrainedModel):
         self._attach_laws(plans)
         self.routers = [
             mixture.router
-            for step in self.steps
+            for step in self._layer_steps()
             if isinstance(mixture := self.layers[step.module].ffn, MixtureOfExperts)
         ]
         self.is_recurrent = any(getattr(module, "is_recurrent", False) for module in self.layers.modules())
         self._followed: int | None = None
+        self.boundary = NodeBoundary()
         self.gradient_checkpointing = False
         self.post_init()
 
@@ -118,7 +126,11 @@ class EulerStackModel(EulerStackPreTrainedModel):
 
     def build_cache(self) -> EulerStackCache:
         """An empty decoding state for this model."""
-        return EulerStackCache(state for step in self.steps for state in self.layers[step.module].state_layers())
+        return EulerStackCache(state for step in self.steps for state in step.state_layers(self))
+
+    def _layer_steps(self) -> list[LayerStep]:
+        """Every run of a plain layer, in order."""
+        return [layer_step for step in self.steps for layer_step in step.layer_steps()]
 
     @merge_with_config_defaults
     @capture_outputs
@@ -154,8 +166,9 @@ class EulerStackModel(EulerStackPreTrainedModel):
         context = self._context(hidden_states, attention_mask, position_ids, past_key_values)
         context |= {"input_ids": input_ids, **kwargs}
         trace = Trace()
+        hidden_states = self.boundary(hidden_states)
         for step in self.steps:
-            hidden_states = step.run(self.layers, hidden_states, context, trace)
+            hidden_states = self.boundary(step.run(self, hidden_states, context, trace))
         if self.norm is not None:
             hidden_states = self.norm(hidden_states)
         if self.embed_out is not None:

@@ -1,22 +1,34 @@
-"""The schedule as it runs: plain layers one after the other, with whose weights and at which place of the cache.
+"""The schedule as it runs: which module's weights act where, in what order, and at which place of the cache.
+
+A plain layer is a `LayerStep`; parallel streams and integrators are steps made of layer steps. All distinct layers lie
+in `model.layers`; what streams and integrators have of their own lies in `model.merges` and `model.times`.
 
 Shape suffixes: B batch, T tokens, M d_model.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
+from torch import nn
 
 from .decoder_layer import LayerOutput
+from .integrators import METHODS, OdeTime
+from .parallel_streams import StreamMerge
 from .router_losses import Routing
+
+
+class NodeBoundary(nn.Identity):
+    """Passes the stream on between the schedule's entries: where `output_hidden_states` reads it."""
 
 
 @dataclass
 class Trace:
-    """What a forward leaves beside the stream: each router's doing, in order, and lent keys and values."""
+    """What a forward leaves beside the stream: each router's doing, lent keys and values, states to read out."""
 
     routings: list[Routing] = field(default_factory=list)
     lent: dict[int, tuple[torch.Tensor, torch.Tensor]] = field(default_factory=dict)
+    readouts: list[torch.Tensor] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -27,10 +39,10 @@ class LayerStep:
     cache_index: int
     kv_source: int | None = None
 
-    def run(self, layers, hidden_states: torch.Tensor, context: dict, trace: Trace) -> torch.Tensor:
+    def run(self, model, hidden_states: torch.Tensor, context: dict, trace: Trace) -> torch.Tensor:
         """The stream [B, T, M] after this layer."""
         shared = None if self.kv_source is None else trace.lent[self.kv_source]
-        layer = layers[self.module]
+        layer = model.layers[self.module]
         # Reentrant checkpointing hands back a bare tuple.
         out = LayerOutput(*layer(hidden_states, cache_index=self.cache_index, shared_kv=shared, **context))
         if out.router_logits is not None:
@@ -39,24 +51,146 @@ class LayerStep:
             trace.lent[self.cache_index] = (out.key, out.value)
         return out.hidden_states
 
+    def layer_steps(self) -> Iterator["LayerStep"]:
+        """Every plain layer's run, in order."""
+        yield self
 
-def plan_layers(entries: list[dict], blocks: list[dict]) -> dict[int, dict]:
+    def state_layers(self, model) -> list:
+        """Fresh cache layers, in the order of their places."""
+        return model.layers[self.module].state_layers()
+
+
+Body = tuple[LayerStep, ...]
+
+
+@dataclass(frozen=True)
+class ParallelStep:
+    """Streams that all start from the same state, and the index of the merge that joins their changes."""
+
+    streams: tuple[Body, ...]
+    merge: int
+    cache_index: int
+
+    def run(self, model, hidden_states: torch.Tensor, context: dict, trace: Trace) -> torch.Tensor:
+        """x + merge(changes of the streams)."""
+        outputs = [run_body(body, model, hidden_states, context, trace) for body in self.streams]
+        return hidden_states + model.merges[self.merge](hidden_states, outputs, self.cache_index, context)
+
+    def layer_steps(self) -> Iterator[LayerStep]:
+        """Every plain layer's run, in order."""
+        for body in self.streams:
+            yield from body
+
+    def state_layers(self, model) -> list:
+        """Fresh cache layers, in the order of their places."""
+        return [*states_of(self, model), *model.merges[self.merge].state_layers()]
+
+
+@dataclass(frozen=True)
+class DiscreteStep:
+    """A body several times over, each time with weights of its own; `readout`: every state is read out in training."""
+
+    bodies: tuple[Body, ...]
+    readout: bool
+
+    def run(self, model, hidden_states: torch.Tensor, context: dict, trace: Trace) -> torch.Tensor:
+        """The last state."""
+        for body in self.bodies:
+            hidden_states = run_body(body, model, hidden_states, context, trace)
+            if self.readout and model.training:
+                trace.readouts.append(hidden_states)
+        return hidden_states
+
+    def layer_steps(self) -> Iterator[LayerStep]:
+        """Every plain layer's run, in order."""
+        for body in self.bodies:
+            yield from body
+
+    def state_layers(self, model) -> list:
+        """Fresh cache layers, in the order of their places."""
+        return states_of(self, model)
+
+
+@dataclass(frozen=True)
+class OdeStep:
+    """dx/dτ = F(x, τ) from τ = 0 to 1 in equal steps. F is one body, evaluated with a cache of its own each time."""
+
+    method: str
+    steps: int
+    evaluations: tuple[Body, ...]
+    time: int
+    readout: bool
+
+    def run(self, model, hidden_states: torch.Tensor, context: dict, trace: Trace) -> torch.Tensor:
+        """x(1)."""
+        step, _ = METHODS[self.method]
+        bodies = iter(self.evaluations)
+
+        def derivative(x_BTM: torch.Tensor, tau: float) -> torch.Tensor:
+            told_BTM = x_BTM + model.times[self.time](tau).to(x_BTM.dtype)
+            return run_body(next(bodies), model, told_BTM, context, trace) - told_BTM
+
+        for index in range(self.steps):
+            hidden_states = step(derivative, hidden_states, index / self.steps, 1 / self.steps)
+            if self.readout and model.training:
+                trace.readouts.append(hidden_states)
+        return hidden_states
+
+    def layer_steps(self) -> Iterator[LayerStep]:
+        """Every plain layer's run, in order."""
+        for body in self.evaluations:
+            yield from body
+
+    def state_layers(self, model) -> list:
+        """Fresh cache layers, in the order of their places."""
+        return states_of(self, model)
+
+
+Step = LayerStep | ParallelStep | DiscreteStep | OdeStep
+
+
+def states_of(step: Step, model) -> list:
+    """Fresh cache layers of all plain layers inside a step."""
+    return [state for layer_step in step.layer_steps() for state in layer_step.state_layers(model)]
+
+
+def run_body(body: Body, model, hidden_states: torch.Tensor, context: dict, trace: Trace) -> torch.Tensor:
+    """The stream after all layers of a body."""
+    for step in body:
+        hidden_states = step.run(model, hidden_states, context, trace)
+    return hidden_states
+
+
+def plan_layers(schedule: list[dict], blocks: list[dict]) -> dict[int, dict]:
     """For each module the block that it is built from, with what its place in the schedule adds.
 
     `borrows_keys` and `borrowed_window` where it attends to another layer's keys, `lends_keys` where others do.
     """
     plans: dict[int, dict] = {}
-    for index, entry in enumerate(entries):
-        plan = plans.setdefault(entry["module"], dict(blocks[entry["block"]]))
-        if entry["kv_from"] is not None:
-            source = entries[index + entry["kv_from"]]
-            plan["borrows_keys"] = True
-            plan["borrowed_window"] = stored_window(entries, index, blocks)
-            plans[source["module"]]["lends_keys"] = True
+    for entries in _bodies(schedule):
+        for index, entry in enumerate(entries):
+            if "block" not in entry:
+                continue
+            plan = plans.setdefault(entry["module"], dict(blocks[entry["block"]]))
+            plan["depth_gating"] = entry["depth_gating"]
+            if entry["kv_from"] is not None:
+                plan["borrows_keys"] = True
+                plan["borrowed_window"] = _stored_window(entries, index, blocks)
+                plans[entries[index + entry["kv_from"]]["module"]]["lends_keys"] = True
     return dict(sorted(plans.items()))
 
 
-def stored_window(entries: list[dict], index: int, blocks: list[dict]) -> int | None:
+def _bodies(schedule: list[dict]) -> Iterator[list[dict]]:
+    """The schedule itself, and every body inside it: the lists that a kv_from counts in."""
+    yield schedule
+    for entry in schedule:
+        if "parallel" in entry:
+            yield from (stream["body"] for stream in entry["parallel"]["streams"])
+        elif "integrator" in entry:
+            yield from entry["integrator"]["bodies"]
+
+
+def _stored_window(entries: list[dict], index: int, blocks: list[dict]) -> int | None:
     """The window of the cache that entry `index` reads: its own, or that of the layer at the end of its kv_from."""
     while entries[index]["kv_from"] is not None:
         index += entries[index]["kv_from"]
@@ -65,18 +199,60 @@ def stored_window(entries: list[dict], index: int, blocks: list[dict]) -> int | 
     return None if spec["window"] is None else (spec["window"] - 1) * dilation + 1
 
 
-def lay_out(entries: list[dict], layers) -> tuple[list[LayerStep], dict]:
-    """The steps with their places in the cache; and for each kind of mask one cache layer that tells its sizes."""
-    steps: list[LayerStep] = []
-    kinds: dict = {}
-    place = 0
-    for index, entry in enumerate(entries):
-        layer = layers[entry["module"]]
+class Layout:
+    """Gives every step its place in the cache, and builds what streams and integrators have of their own.
+
+    `mask_kinds`: for each kind of mask one cache layer that tells its sizes.
+    """
+
+    def __init__(self, config, layers: nn.ModuleList):
+        self.config, self.layers = config, layers
+        self.merges, self.times = nn.ModuleList(), nn.ModuleList()
+        self.mask_kinds: dict = {}
+        self._place = 0
+
+    def steps(self, entries: list[dict]) -> tuple:
+        """The steps of a schedule or body."""
+        steps: list[Step] = []
+        for index, entry in enumerate(entries):
+            if "parallel" in entry:
+                steps.append(self._parallel(entry["parallel"], entry["d_model"]))
+            elif "integrator" in entry:
+                steps.append(self._integrator(entry["integrator"], entry["d_model"]))
+            else:
+                lender = None if entry["kv_from"] is None else steps[index + entry["kv_from"]]
+                steps.append(self._layer(entry, lender))
+        return tuple(steps)
+
+    def _take(self, module) -> int:
+        """The next places of the cache, as many as the module keeps states; returns the first."""
+        first = self._place
+        self._place += len(module.state_layers())
+        return first
+
+    def _layer(self, entry: dict, lender: LayerStep | None) -> LayerStep:
+        layer = self.layers[entry["module"]]
         source = None
-        if entry["kv_from"] is not None:
-            lender = steps[index + entry["kv_from"]]
+        if lender is not None:
             source = lender.cache_index if lender.kv_source is None else lender.kv_source
-        steps.append(LayerStep(entry["module"], place, source))
-        kinds = layer.mask_kinds(place if source is None else source) | kinds
-        place += len(layer.state_layers())
-    return steps, kinds
+        place = self._take(layer)
+        self.mask_kinds = layer.mask_kinds(place if source is None else source) | self.mask_kinds
+        return LayerStep(entry["module"], place, source)
+
+    def _parallel(self, spec: dict, d_model: int) -> ParallelStep:
+        names = [stream["name"] for stream in spec["streams"]]
+        bodies = tuple(self.steps(stream["body"]) for stream in spec["streams"])
+        merge = StreamMerge(self.config, spec["merge"], names, d_model)
+        self.merges.append(merge)
+        place = self._take(merge)
+        self.mask_kinds = merge.mask_kinds(place) | self.mask_kinds
+        return ParallelStep(bodies, len(self.merges) - 1, place)
+
+    def _integrator(self, spec: dict, d_model: int) -> DiscreteStep | OdeStep:
+        readout = spec["output"] == "token"
+        if spec["type"] == "discrete":
+            return DiscreteStep(tuple(self.steps(body) for body in spec["bodies"]), readout)
+        _, stages = METHODS[spec["type"]]
+        evaluations = tuple(self.steps(spec["bodies"][0]) for _ in range(stages * spec["steps"]))
+        self.times.append(OdeTime(d_model))
+        return OdeStep(spec["type"], spec["steps"], evaluations, len(self.times) - 1, readout)
