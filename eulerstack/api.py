@@ -264,7 +264,7 @@ def _is_path(name: str) -> bool:
     if name.endswith(YAML_SUFFIXES) or "/" in name or "\\" in name:
         return True
     with suppress(OSError, ValueError):  # a name too long for a path, or with a NUL in it
-        return Path(name).exists()
+        return bool(name) and Path(name).exists()
     return False
 
 

@@ -12,7 +12,7 @@ from eulerstack.diagnostics import collect
 from eulerstack.results.shown import Shown
 from eulerstack.results.spec_text import SpecText
 
-Action = Callable[[Namespace, Any], Shown | None]
+Action = Callable[[Namespace, Any], Shown]
 
 
 def _show(_: Namespace, spec: api.Ref) -> Shown:
@@ -63,7 +63,7 @@ def _schema(call: Namespace, _: None) -> Shown:
     return api.schema(call.path)
 
 
-def _presets(call: Namespace, _: None) -> Shown | None:
+def _presets(call: Namespace, _: None) -> Shown:
     if call.action == "list":
         return api.presets()
     text = SpecText(api.preset(call.name).source)

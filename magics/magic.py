@@ -5,6 +5,7 @@ import keyword
 import shlex
 from argparse import Namespace
 from dataclasses import replace
+from typing import Any
 
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 
@@ -13,7 +14,7 @@ from eulerstack.arguments import parse, split_language, usage
 from eulerstack.diagnostics import EulerStackError, Source
 from eulerstack.magics.actions import ACTIONS
 from eulerstack.magics.variables import expand
-from eulerstack.results.shown import Shown
+from eulerstack.results.shown import AboutSpec, Shown
 
 MAGIC = "eulerstack"
 CELL_NAME = "<cell>"
@@ -25,17 +26,22 @@ class EulerStackMagics(Magics):
     """The magics. A wrong spec or call raises an EulerStackError, which shows itself without a traceback."""
 
     @no_var_expand
-    @line_cell_magic(MAGIC)
+    @line_cell_magic(MAGIC)  # type: ignore[arg-type]  # IPython's decorators have no types
     def eulerstack(self, line: str, cell: str | None = None) -> Shown | None:
         """Run a command of EulerStack; over a YAML cell alone: validate, explain and draw it."""
         try:
-            lang, words = split_language(_words(expand(line, self.shell.user_ns, name=MAGIC_LINE, line_offset=0)))
+            lang, words = split_language(_words(expand(line, self._variables, name=MAGIC_LINE, line_offset=0)))
             with i18n.speaking(lang or i18n.language()):
                 return self._line(words) if cell is None else self._cell(words, cell)
         except SystemExit:  # --help and --version have printed
             return None
         except EulerStackError as failure:
             raise failure from None
+
+    @property
+    def _variables(self) -> dict[str, Any]:
+        assert self.shell is not None, "IPython makes a Magics with its shell"
+        return self.shell.user_ns
 
     def _line(self, words: list[str]) -> Shown | None:
         call = parse(words or ["--help"], prog=f"%{MAGIC}")
@@ -46,7 +52,7 @@ class EulerStackMagics(Magics):
         call = parse(["show", *words] if bare else words, prog=f"%%{MAGIC}", cell=True)
         if not cell.strip():
             raise usage("cell-empty")
-        body = expand(cell, self.shell.user_ns, name=CELL_NAME, line_offset=1)
+        body = expand(cell, self._variables, name=CELL_NAME, line_offset=1)
         return self._finish(call, Source(CELL_NAME, body, line_offset=1))
 
     def _finish(self, call: Namespace, spec: api.Ref | None) -> Shown | None:
@@ -55,8 +61,9 @@ class EulerStackMagics(Magics):
             raise usage("not-a-name", value=name)
         result = ACTIONS[call.command](call, spec)
         if name is not None:
-            self.shell.user_ns[name] = result
-            api.bindings[name] = replace(result.source, name=name)
+            self._variables[name] = result
+            if isinstance(result, AboutSpec):
+                api.bindings[name] = replace(result.source, name=name)
         if getattr(call, "format", "text") == "json":
             print(json.dumps(result.to_dict(), indent=2, ensure_ascii=False))
             return None

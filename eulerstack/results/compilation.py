@@ -16,11 +16,11 @@ from eulerstack import i18n
 from eulerstack.compiler import CompileResult, runtime_config
 from eulerstack.diagnostics import Diagnostic, Source
 from eulerstack.ir.nodes import Model
-from eulerstack.results.shown import Shown, html_table, short, size
+from eulerstack.results.shown import AboutSpec, html_table, short, size
 
 
 @dataclass(frozen=True, repr=False)
-class Compilation(Shown):
+class Compilation(AboutSpec):
     """A compiled model. `output` and `directory` are what was written; both None where nothing was.
 
     `findings`: warnings and notes about the spec and about what was written.

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from rich.text import Text
 
@@ -10,11 +11,11 @@ from eulerstack.diagnostics import Source, error
 from eulerstack.drawing import Drawing, NoLayoutEngineError, draw
 from eulerstack.drawing.layout import FORMATS
 from eulerstack.ir.nodes import Model
-from eulerstack.results.shown import Shown
+from eulerstack.results.shown import AboutSpec
 
 
 @dataclass(frozen=True, repr=False)
-class Picture(Shown):
+class Picture(AboutSpec):
     """The schedule of a model, drawn. `source` is what the model was read from."""
 
     source: Source
@@ -57,6 +58,10 @@ class Picture(Shown):
     def text(self) -> str:
         """The DOT text."""
         return self.dot
+
+    def to_dict(self) -> dict[str, Any]:
+        """For machines: `name` and `dot`."""
+        return {"name": self.model.name, "dot": self.dot}
 
     def html(self) -> str:
         """The picture inline, or the DOT text where nothing can lay it out."""

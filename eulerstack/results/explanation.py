@@ -18,7 +18,7 @@ from eulerstack.ir.fold import Run, fold
 from eulerstack.ir.nodes import Integrator, Layer, Model, Node, Parallel
 from eulerstack.ir.parameters import UnknownParameters
 from eulerstack.ir.totals import Totals, count
-from eulerstack.results.shown import Shown, html_table, short, size
+from eulerstack.results.shown import AboutSpec, html_table, short, size
 
 COLUMNS = ("layer", "block", "mixer", "ffn", "norm", "params", "cache")
 NUMBERS = (5, 6)
@@ -36,7 +36,7 @@ class Row:
 
 
 @dataclass(frozen=True, repr=False)
-class Explanation(Shown):
+class Explanation(AboutSpec):
     """A model explained. `source` is what it was read from."""
 
     source: Source
@@ -60,9 +60,13 @@ class Explanation(Shown):
         """The schedule as a picture."""
         return draw(self.model)
 
+    def cache_at(self, tokens: int) -> tuple[int | None, ...]:
+        """Bytes of cache per sequence after `tokens` tokens, layer by layer; None where a mixer states none yet."""
+        return cache_bytes(self.model, tokens)
+
     @cached_property
     def _bytes(self) -> tuple[tuple[int | None, ...], tuple[int | None, ...]]:
-        return cache_bytes(self.model, 1), cache_bytes(self.model, self.model.max_seq_len)
+        return self.cache_at(1), self.cache_at(self.model.max_seq_len)
 
     def facts(self) -> list[tuple[str, str]]:
         """The lines above the table: a label and what it says."""

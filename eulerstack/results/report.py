@@ -11,11 +11,11 @@ from eulerstack import i18n
 from eulerstack.diagnostics import Diagnostic, Severity, Source, render
 from eulerstack.ir.nodes import Model
 from eulerstack.results.explanation import Explanation
-from eulerstack.results.shown import Shown
+from eulerstack.results.shown import AboutSpec
 
 
 @dataclass(frozen=True, repr=False)
-class Report(Shown):
+class Report(AboutSpec):
     """Everything found about one spec, in the order of the text. `model`: what a valid one means."""
 
     source: Source

@@ -9,6 +9,7 @@ from typing import Any, Self
 from rich.console import Console, RenderableType
 
 from eulerstack import i18n
+from eulerstack.diagnostics import Source
 
 PLAIN_WIDTH = 120
 
@@ -31,6 +32,10 @@ class Shown(ABC):
     @abstractmethod
     def html(self) -> str:
         """What a notebook shows."""
+
+    @abstractmethod
+    def to_dict(self) -> dict[str, Any]:
+        """What a machine reads: JSON types only."""
 
     def text(self) -> str:
         """What a file, a pipe or `print` shows."""
@@ -55,6 +60,12 @@ class Shown(ABC):
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         printer.text(type(self).__name__ if cycle else str(self))
+
+
+class AboutSpec(Shown):
+    """A result about one spec: `source` is the text that it was read from."""
+
+    source: Source
 
 
 def html_table(head: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: Iterable[int] = ()) -> str:

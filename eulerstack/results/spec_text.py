@@ -9,11 +9,11 @@ from pygments.lexers import YamlLexer
 from rich.syntax import Syntax
 
 from eulerstack.diagnostics import Source
-from eulerstack.results.shown import Shown
+from eulerstack.results.shown import AboutSpec
 
 
 @dataclass(frozen=True, repr=False)
-class SpecText(Shown):
+class SpecText(AboutSpec):
     """A preset's YAML or a twin's; `api` takes it wherever a spec is named."""
 
     source: Source

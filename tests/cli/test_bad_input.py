@@ -2,6 +2,7 @@
 
 import random
 import string
+from copy import deepcopy
 
 import pytest
 import yaml
@@ -124,15 +125,14 @@ def mutated(seed: int) -> str:
             parent = parent[step]
         match draw.randrange(4):
             case 0:
-                parent[path[-1]] = draw.choice(ODD)
+                parent[path[-1]] = deepcopy(draw.choice(ODD))
             case 1:
                 del parent[path[-1]]
             case 2 if isinstance(parent, dict):
                 parent[draw.choice(KEYS)] = parent.pop(path[-1])
             case _:
-                parent[path[-1]] = draw.choice(PLAIN)[
-                    draw.choice(["model", "layer_templates", "layer_schedule", "head"])
-                ]
+                section = draw.choice(["model", "layer_templates", "layer_schedule", "head"])
+                parent[path[-1]] = deepcopy(draw.choice(PLAIN)[section])
     return yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
 
 
