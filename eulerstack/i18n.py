@@ -96,13 +96,18 @@ def catalogue(lang: str, domain: str) -> dict[str, str]:
     merged: dict[str, str] = {}
     single = root / f"{domain}.json"
     if single.is_file():
-        merged |= _flatten(json.loads(single.read_text("utf-8")))
+        merged |= read(single.read_text("utf-8"))
     folder = root / domain
     if folder.is_dir():
         for part in sorted(folder.iterdir(), key=lambda p: p.name):
             if part.name.endswith(".json"):
-                merged |= _flatten(json.loads(part.read_text("utf-8")))
+                merged |= read(part.read_text("utf-8"))
     return merged
+
+
+def read(content: str) -> dict[str, str]:
+    """The texts of one catalogue file, by their dotted ids."""
+    return _flatten(json.loads(content))
 
 
 def _flatten(tree: dict, prefix: str = "") -> dict[str, str]:

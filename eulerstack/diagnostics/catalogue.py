@@ -37,6 +37,7 @@ CATALOGUE: dict[str, Entry] = {
     "yaml-tab": Entry(VALIDATION),
     "yaml-colon": Entry(VALIDATION),
     "yaml-missing-colon": Entry(VALIDATION),
+    "yaml-space": Entry(VALIDATION),
     "yaml-character": Entry(VALIDATION),
     "yaml-bracket": Entry(VALIDATION),
     "yaml-value": Entry(VALIDATION),
@@ -131,11 +132,15 @@ CATALOGUE: dict[str, Entry] = {
     "unused-template": Entry(COMPATIBILITY, "Warning", see="eulerstack schema layer_templates"),
     "ties-differ": Entry(COMPATIBILITY, "Warning"),
     "transition-without-modes": Entry(COMPATIBILITY, "Warning", see="eulerstack schema execution_modes"),
-    "quantisation-without-scope": Entry(COMPATIBILITY, "Warning", see="eulerstack schema compatibility.quant_aware_training"),
+    "quantisation-without-scope": Entry(
+        COMPATIBILITY, "Warning", see="eulerstack schema compatibility.quant_aware_training"
+    ),
     "lateral-without-edges": Entry(COMPATIBILITY, "Warning", see="eulerstack schema tissue"),
     "base-width-unused": Entry(COMPATIBILITY, "Info", see="eulerstack schema training_hints.scaling"),
     "optimizer-key-unused": Entry(COMPATIBILITY, "Info", see="eulerstack schema training_hints.optimizer"),
-    "objective-without-object": Entry(COMPATIBILITY, "Info", see="eulerstack schema training_hints.differentiation_objectives"),
+    "objective-without-object": Entry(
+        COMPATIBILITY, "Info", see="eulerstack schema training_hints.differentiation_objectives"
+    ),
     "one-column": Entry(COMPATIBILITY, "Info", see="eulerstack schema tissue"),
     # schema: one mixer or ffn in itself
     "heads-not-grouped": Entry(COMPATIBILITY, see="eulerstack schema mixer.attention"),

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import yaml
 
-from eulerstack.diagnostics import Diagnostic, Source, Span, nearest
+from eulerstack.diagnostics import REPORT_LIMIT, Diagnostic, Source, Span, nearest
 from eulerstack.dsl.scalars import Refused, resolve_plain
 from eulerstack.dsl.syntax import span_of
 from eulerstack.dsl.tree import Entry, Mapping, Node, Scalar, Sequence, Value
@@ -169,7 +169,7 @@ class Builder:
         if any(frame.anchor == name for frame in self._open):
             self.report("recursive-alias", span, name=name)
             return
-        close = nearest(name, self._anchors)
+        close = nearest(name, self._anchors) if len(self.diagnostics) < REPORT_LIMIT else None
         self.report("unknown-alias", span, "fix_nearest" if close else "fix", name=name, nearest=close or "")
 
     def _remember(self, anchor: str | None, built: Built) -> None:

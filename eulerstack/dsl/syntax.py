@@ -62,6 +62,8 @@ def diagnose(problem: yaml.MarkedYAMLError, source: Source) -> Diagnostic:
     match code:
         case "yaml-character" | "yaml-indent" if tab := re.match(r" *(?=\t)", line):
             return Diagnostic(code="yaml-tab", span=replace(found, column=tab.end() + 1, end_column=tab.end() + 2))
+        case "yaml-colon" if ":" not in line[: mark.column]:  # the first of its line: a line above goes on into it
+            return _continued(found)
         case "yaml-syntax":
             return Diagnostic(code=code, span=found, params={"problem": text})
         case "yaml-character":
@@ -74,8 +76,7 @@ def diagnose(problem: yaml.MarkedYAMLError, source: Source) -> Diagnostic:
             unquoted = "${" in line or "${" in source.line(opened.line)
             return Diagnostic(code=code, span=opened, fix="fix_expression" if unquoted else "fix")
         case "yaml-missing-colon":
-            glued = any(re.search(r"\S:[^\s/]", text) for text in (line, source.line(opened.line)))
-            return Diagnostic(code=code, span=opened, fix="fix_space" if glued else "fix")
+            return _glued(opened) or Diagnostic(code=code, span=opened)
     return Diagnostic(code=code, span=found)
 
 
@@ -86,3 +87,21 @@ def _inside(span: Span) -> Span:
     if span.line <= last:
         return span
     return Span(span.source, last, len(lines[-1]) + 1, last, len(lines[-1]) + 1)
+
+
+def _continued(colon: Span) -> Diagnostic:
+    """The line of this ':' was read as more of the text above: that has a key without a space, or this is indented."""
+    above = replace(colon, line=colon.line - 1)
+    line = colon.source.line(colon.line)
+    indent = len(line) - len(line.lstrip())
+    indented = replace(colon, column=indent + 1, end_column=colon.column)
+    return _glued(above) or Diagnostic(code="yaml-indent", span=indented)
+
+
+def _glued(span: Span) -> Diagnostic | None:
+    """The diagnostic for a line that is `key:value`, if the span's line is."""
+    line = span.source.line(span.line)
+    if not re.fullmatch(r"\s*[^\s:#]+:[^\s:]+\s*", line):
+        return None
+    start, end = line.index(":") + 1, len(line.rstrip()) + 1
+    return Diagnostic(code="yaml-space", span=Span(span.source, span.line, start, span.line, end))

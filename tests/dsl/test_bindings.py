@@ -19,7 +19,8 @@ def places(text: str) -> list[tuple[str, str]]:
 
 
 def test_expressions_become_numbers_and_let_goes() -> None:
-    text = "let: { d: 64, h: '${ let.d // 16 }', r: 1.5 }\na: ${ let.d * let.h }\nb: [\"${ let.d / 3 }\", '${ let.r * 2 }']\n"
+    let = "let: { d: 64, h: '${ let.d // 16 }', r: 1.5 }\n"
+    text = let + "a: ${ let.d * let.h }\nb: [\"${ let.d / 3 }\", '${ let.r * 2 }']\n"
     found = document(text)
     assert found.root.plain() == {"a": 256, "b": [64 / 3, 3]}
     assert type(find(found.root, ("b", 1)).plain()) is int  # type: ignore[union-attr]
@@ -58,7 +59,7 @@ def test_values_of_names_are_exact() -> None:
         ("let:\n  a: ${ 1 / 0 }\nb: ${ let.a }\n", [("expression-division-by-zero", "m.yml:2:11")]),
         ("let:\n  aa: 1\nb: ${ let.ab }\n", [("expression-unknown-name", "m.yml:3:7")]),
         ("b: '${ let.a }'\n", [("expression-unknown-name", "m.yml:1:8")]),
-        ("b: \"${ 1 + }\"\n", [("expression-incomplete", "m.yml:1:11")]),
+        ('b: "${ 1 + }"\n', [("expression-incomplete", "m.yml:1:11")]),
         ("b: x${ 1 }\n", [("expression-not-whole", "m.yml:1:4")]),
         ("b: ${ 1 } ${ 2 }\n", [("expression-not-whole", "m.yml:1:4")]),
         ("b: ${ 1\n", [("expression-not-whole", "m.yml:1:4")]),
@@ -96,8 +97,14 @@ def test_an_unknown_name_gets_the_nearest() -> None:
 def test_every_fault_in_one_run() -> None:
     text = "let: { a: x, b: '${ 1/0 }' }\nc: ${ let.q }\nd: 017\nd: 1\n"
     codes = [code for code, _ in places(text)]
-    assert codes == ["let-value", "expression-division-by-zero", "expression-unknown-name", "leading-zero", "duplicate-key"]
+    assert codes == [
+        "let-value",
+        "expression-division-by-zero",
+        "expression-unknown-name",
+        "leading-zero",
+        "duplicate-key",
+    ]
 
 
 def test_an_alias_of_an_expression_is_computed_too() -> None:
-    assert document("let: { d: 2 }\na: &x [\"${ let.d }\"]\nb: *x\n").root.plain() == {"a": [2], "b": [2]}
+    assert document('let: { d: 2 }\na: &x ["${ let.d }"]\nb: *x\n').root.plain() == {"a": [2], "b": [2]}

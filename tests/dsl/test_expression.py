@@ -1,6 +1,7 @@
 """`${ expr }` against exact arithmetic."""
 
 import time
+from contextlib import suppress
 from fractions import Fraction
 
 import pytest
@@ -129,8 +130,6 @@ def test_precedence_and_grammar_are_those_of_python(text: str) -> None:
 @given(st.text(max_size=200))
 def test_any_text_is_a_value_or_an_error(text: str) -> None:
     started = time.perf_counter()
-    try:
-        evaluate(text)
-    except (ExpressionError, KeyError) as wrong:
-        assert isinstance(wrong, ExpressionError) or "let." in text
+    with suppress(ExpressionError):
+        parse_expression(text).evaluate(lambda _: Fraction(2))
     assert time.perf_counter() - started < 5

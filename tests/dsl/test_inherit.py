@@ -113,7 +113,9 @@ def test_a_parent_that_is_no_yaml_leaves_no_document(tmp_path: Path) -> None:
     assert [d.code for d in found] == ["yaml-bracket"]
 
 
-def test_a_text_without_a_file_starts_from_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_text_without_a_file_starts_from_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write(tmp_path, base="a: 1\n")
     monkeypatch.chdir(tmp_path)
     assert resolve(Source("<cell>", "extends: base.yml\n"), relative_lookup).root.plain() == {"a": 1}

@@ -7,7 +7,9 @@ from eulerstack.dsl import parse
 from eulerstack.dsl.scalars import Refused, resolve_plain
 
 
-@pytest.mark.parametrize("text", ["yes", "no", "on", "off", "Yes", "y", "N", "12:30:45", "2026-11-24", "1_0", "0b11", "="])
+@pytest.mark.parametrize(
+    "text", ["yes", "no", "on", "off", "Yes", "y", "N", "12:30:45", "2026-11-24", "1_0", "0b11", "="]
+)
 def test_yaml_1_1_words_are_strings(text: str) -> None:
     assert resolve_plain(text) == text
 
