@@ -84,7 +84,7 @@ def family_in(directory: Path) -> Family:
 def family_of(written: Mapping[str, Any], text: Source) -> Family:
     """The family by `model_type`; code of the directory's own and other heads are refused."""
     name = written.get("model_type")
-    if name not in FAMILIES:
+    if not isinstance(name, str) or name not in FAMILIES:
         params = {"path": text.name, "value": name, "families": ", ".join(FAMILIES)}
         raise error("import-unknown-family", params=params)
     if written.get("auto_map"):

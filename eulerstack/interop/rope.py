@@ -5,9 +5,11 @@ beside, `original_max_position_embeddings` beside before the one inside, `type` 
 """
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from eulerstack.interop.config import Config
+from eulerstack.interop.plain import Shape
 
 OWN: dict[str, dict[str, str]] = {
     "default": {},
@@ -51,9 +53,11 @@ KNOWN = {"rope_type", "type", "rope_theta", *(key for own in OWN.values() for ke
 """A known key that the type's formula does not read is without effect, in transformers too."""
 
 TRAINED_LENGTH = "original_max_position_embeddings"
+FACTORS = ("short_factor", "long_factor")
+"""longrope's keys with one number for each pair of a head's dimensions."""
 
 
-def rope(config: Config, max_seq_len: int, theta: float = 10000.0) -> dict[str, Any]:
+def rope(config: Config, shape: Shape, theta: float = 10000.0) -> dict[str, Any]:
     """The keys of `embedding` for a model with rotary positions; `theta` is the family's default base."""
     written_at = "rope_scaling" if config.value("rope_scaling") else "rope_parameters"
     written = config.value("rope_scaling") or config.value("rope_parameters") or {}
@@ -64,51 +68,61 @@ def rope(config: Config, max_seq_len: int, theta: float = 10000.0) -> dict[str, 
         config.refuse(written_at, written, "{...}, null")
         return {"positional": "rope", "rope_theta": beside}
 
-    parameters = {key: value for key, value in written.items() if value is not None}
-    kind = parameters.get("rope_type", parameters.get("type", "default"))
-    if kind not in OWN:
+    kind = written.get("rope_type") or written.get("type") or "default"
+    if not isinstance(kind, str) or kind not in OWN:
         config.refuse(f"{written_at}.rope_type", kind, ", ".join(OWN))
         kind = "default"
-    _refuse_unknown(config, written_at, parameters)
+    parameters = _checked(config, written_at, written, shape.head_dim // 2)
     if kind in ("llama3", "yarn", "longrope"):
-        parameters[TRAINED_LENGTH] = trained_beside or parameters.get(TRAINED_LENGTH, max_seq_len)
+        parameters[TRAINED_LENGTH] = trained_beside or parameters.get(TRAINED_LENGTH, shape.max_seq_len)
     for key in NEEDED.get(kind, ()):
         if key not in parameters:
-            config.refuse(f"{written_at}.{key}", None, "a value")
-    if kind in ("yarn", "longrope") and "factor" not in parameters and _is_number(parameters[TRAINED_LENGTH]):
-        parameters["factor"] = max_seq_len / parameters[TRAINED_LENGTH]
+            config.refuse(f"{written_at}.{key}", written.get(key), "a value")
+    if kind in ("yarn", "longrope"):
+        parameters.setdefault("factor", shape.max_seq_len / parameters[TRAINED_LENGTH])
 
-    base = parameters.get("rope_theta", beside)
-    embedding: dict[str, Any] = {"positional": "rope", "rope_theta": float(base) if _is_number(base) else beside}
-    own = {ours: _tidy(parameters[theirs]) for theirs, ours in OWN[kind].items() if theirs in parameters}
+    embedding = {"positional": "rope", "rope_theta": float(parameters.get("rope_theta", beside))}
     if kind != "default":
+        own = {ours: parameters[theirs] for theirs, ours in OWN[kind].items() if theirs in parameters}
         embedding["rope_scaling"] = {"type": kind, **own}
     return embedding
 
 
-def _refuse_unknown(config: Config, written_at: str, parameters: dict[str, Any]) -> None:
-    for key, value in parameters.items():
-        where = f"{written_at}.{key}"
-        if key == "partial_rotary_factor":
-            if value != 1:
-                config.refuse(where, value, "1.0")
-        elif key not in KNOWN:
-            config.refuse(where, value, ", ".join(sorted(KNOWN)))
-        elif key in ("rope_type", "type"):
+def _checked(config: Config, written_at: str, written: dict[str, Any], pairs: int) -> dict[str, Any]:
+    """The known keys with values of the right type; everything else is refused, null is as good as unwritten."""
+    checked: dict[str, Any] = {}
+    for key, value in written.items():
+        allowed = _allowed(key, pairs)
+        if value is None or key in ("rope_type", "type"):
             continue
-        elif isinstance(value, list):
-            if not all(_is_number(item) for item in value):
-                config.refuse(where, value, "[number, ...]")
-        elif key == "truncate":
-            if not isinstance(value, bool):
-                config.refuse(where, value, "true, false")
-        elif not _is_number(value):
-            config.refuse(where, value, "a finite number")
+        if key == "partial_rotary_factor" and value in (1, 1.0):
+            continue
+        if allowed is None:
+            config.refuse(f"{written_at}.{key}", value, ", ".join(sorted(KNOWN)))
+        elif not allowed[1](value):
+            config.refuse(f"{written_at}.{key}", value, allowed[0])
+        else:
+            checked[key] = [float(item) for item in value] if key in FACTORS else value
+    return checked
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def _allowed(key: str, pairs: int) -> tuple[str, Callable[[Any], bool]] | None:
+    """What may stand at a key: in words, and as a test. None: the key is not known."""
+    if key == "partial_rotary_factor":
+        return "1.0", lambda value: False
+    if key not in KNOWN:
+        return None
+    if key in FACTORS:
+        is_list = f"a list of {pairs} positive numbers, head_dim / 2"
+        return is_list, lambda value: isinstance(value, list) and len(value) == pairs and all(map(_is_positive, value))
+    if key == "truncate":
+        return "true, false", lambda value: isinstance(value, bool)
+    if key == TRAINED_LENGTH:
+        return "integer >= 1", lambda value: _is_positive(value) and isinstance(value, int)
+    if key in ("mscale", "mscale_all_dim"):
+        return "number >= 0", lambda value: _is_positive(value) or value == 0
+    return "number > 0", _is_positive
 
 
-def _tidy(value: Any) -> Any:
-    return [float(item) for item in value] if isinstance(value, list) else value
+def _is_positive(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value > 0

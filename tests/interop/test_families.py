@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import torch
 
-from tests.interop.models import CLASSES, GATES, Pair, assert_close, pair, settings, tokens
+from tests.interop.configs import CLASSES, GATES, settings
+from tests.interop.models import Pair, assert_close, pair, tokens
 
 SEEDS = range(6)
 CASES = [(family, seed) for family in CLASSES for seed in SEEDS]

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.models import MAX_LENGTH, ROPES, assert_close, pair, rope, settings, tokens
+from tests.interop.configs import MAX_LENGTH, ROPES, rope, settings
+from tests.interop.models import assert_close, pair, tokens
 from tests.interop.test_families import logits
 
 ROPE_KEYS = ("rope_parameters", "rope_scaling", "rope_theta")

@@ -37,7 +37,7 @@ def read(config: Config) -> Parts:
     return Parts(
         shape=shape,
         eps=config.positive("rms_norm_eps", 1e-6),
-        embedding=rope(config, shape.max_seq_len) | {"scale": shape.d_model**0.5},
+        embedding=rope(config, shape) | {"scale": shape.d_model**0.5},
         layers=named(
             ("sliding" if window else "full", template(attention | written(window=window), ffn, norm))
             for window in windows(config, shape.layers)

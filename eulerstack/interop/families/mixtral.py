@@ -64,7 +64,7 @@ def read(config: Config) -> Parts:
     return Parts(
         shape=shape,
         eps=config.positive("rms_norm_eps", 1e-5),
-        embedding=rope(config, shape.max_seq_len, theta=1000000.0),
+        embedding=rope(config, shape, theta=1000000.0),
         layers=[("decoder", layer)] * shape.layers,
         tied=config.boolean("tie_word_embeddings", False),
         hints=init_std(config, "initializer_range"),

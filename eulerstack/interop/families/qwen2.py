@@ -27,7 +27,7 @@ def read(config: Config) -> Parts:
     return Parts(
         shape=shape,
         eps=config.positive("rms_norm_eps", 1e-6),
-        embedding=rope(config, shape.max_seq_len),
+        embedding=rope(config, shape),
         layers=named(
             ("sliding" if window else "full", template(written(qkv_bias=True, window=window, attn_drop=dropout), ffn))
             for window in qwen.windows(config, shape.layers)

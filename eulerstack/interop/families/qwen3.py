@@ -43,7 +43,7 @@ def read(config: Config) -> Parts:
     return Parts(
         shape=shape,
         eps=config.positive("rms_norm_eps", 1e-6),
-        embedding=rope(config, shape.max_seq_len),
+        embedding=rope(config, shape),
         layers=named(layers),
         tied=config.boolean("tie_word_embeddings", False),
         hints=init_std(config, "initializer_range"),

@@ -1,0 +1,209 @@
+"""Random configurations of every family that can be imported."""
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import transformers
+
+CLASSES = {
+    "gpt2": (transformers.GPT2Config, transformers.GPT2LMHeadModel),
+    "llama": (transformers.LlamaConfig, transformers.LlamaForCausalLM),
+    "mistral": (transformers.MistralConfig, transformers.MistralForCausalLM),
+    "qwen2": (transformers.Qwen2Config, transformers.Qwen2ForCausalLM),
+    "qwen3": (transformers.Qwen3Config, transformers.Qwen3ForCausalLM),
+    "gemma2": (transformers.Gemma2Config, transformers.Gemma2ForCausalLM),
+    "olmo2": (transformers.Olmo2Config, transformers.Olmo2ForCausalLM),
+    "opt": (transformers.OPTConfig, transformers.OPTForCausalLM),
+    "mixtral": (transformers.MixtralConfig, transformers.MixtralForCausalLM),
+}
+VOCAB = 53
+MAX_LENGTH = 40
+GATES = ("silu", "gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "relu2", "swish", "gelu_python", "gelu_fast")
+ROPES = ("default", "linear", "dynamic", "yarn", "llama3", "longrope")
+
+
+def settings(family: str, seed: int) -> dict[str, Any]:
+    """Arguments of a random config of `family`, all of whose fields vary with the seed; no dropout."""
+    rng = random.Random(f"{family}/{seed}")
+    return {"vocab_size": VOCAB, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0} | _OWN[family](rng)
+
+
+def _heads(rng: random.Random, *, tiled: bool = False) -> dict[str, Any]:
+    """Sizes; unless `tiled`, head_dim may be explicit and unequal to hidden_size / heads."""
+    heads = rng.choice((2, 4, 6))
+    head_dim = rng.choice((4, 8, 10))
+    sizes = {
+        "num_attention_heads": heads,
+        "num_key_value_heads": rng.choice([n for n in (1, 2, 3, 4, 6) if heads % n == 0]),
+        "hidden_size": heads * head_dim,
+        "intermediate_size": rng.choice((24, 40)),
+        "num_hidden_layers": rng.choice((2, 3, 4)),
+        "max_position_embeddings": MAX_LENGTH,
+        "initializer_range": rng.choice((0.02, 0.05)),
+        "tie_word_embeddings": rng.random() < 0.5,
+    }
+    if not tiled and rng.random() < 0.6:
+        sizes["hidden_size"] = heads * rng.choice((6, 9))
+    return sizes | {"head_dim": head_dim}
+
+
+def _rms(rng: random.Random) -> dict[str, Any]:
+    return {"rms_norm_eps": rng.choice((1e-6, 1e-5, 1e-2))}
+
+
+def _act(rng: random.Random) -> dict[str, Any]:
+    return {"hidden_act": rng.choice(GATES)}
+
+
+def rope(kind: str, rng: random.Random, head_dim: int) -> dict[str, Any]:
+    """Rotary positions of one kind, under today's names or yesterday's."""
+    own: dict[str, Any] = {"linear": {"factor": 2.5}, "dynamic": {"factor": 2.0}, "default": {}}.get(kind, {})
+    if kind == "yarn":
+        own = {"factor": 4.0, "original_max_position_embeddings": 16} | rng.choice(
+            (
+                {},
+                {"attention_factor": 0.8},
+                {"mscale": 1.0, "mscale_all_dim": 0.5},
+                {"beta_fast": 16.0, "beta_slow": 2.0, "truncate": False},
+            )
+        )
+    elif kind == "llama3":
+        own = {
+            "factor": 8.0,
+            "low_freq_factor": 1.0,
+            "high_freq_factor": 4.0,
+            "original_max_position_embeddings": 16,
+        }
+    elif kind == "longrope":
+        own = {
+            "short_factor": [1.0 + 0.1 * i for i in range(head_dim // 2)],
+            "long_factor": [2.0 + 0.3 * i for i in range(head_dim // 2)],
+            "original_max_position_embeddings": 16,
+        } | rng.choice(({}, {"factor": 3.0}, {"attention_factor": 1.1}))
+    theta = rng.choice((100.0, 10000.0))
+    if rng.random() < 0.5:
+        return {"rope_parameters": {"rope_type": kind, "rope_theta": theta, **own}}
+    name = rng.choice(("type", "rope_type"))
+    return {"rope_theta": theta} | ({"rope_scaling": {name: kind, **own}} if kind != "default" else {})
+
+
+def _rope(rng: random.Random, head_dim: int) -> dict[str, Any]:
+    return rope(rng.choice(ROPES), rng, head_dim)
+
+
+def _llama(rng: random.Random) -> dict[str, Any]:
+    sizes = _heads(rng)
+    bias = {"attention_bias": rng.random() < 0.5, "mlp_bias": rng.random() < 0.5}
+    return sizes | _rms(rng) | _act(rng) | _rope(rng, sizes["head_dim"]) | bias | {"pretraining_tp": 2}
+
+
+def _mistral(rng: random.Random) -> dict[str, Any]:
+    sizes = _heads(rng)
+    return sizes | _rms(rng) | _act(rng) | _rope(rng, sizes["head_dim"]) | {"sliding_window": rng.choice((None, 2, 5))}
+
+
+def _windows(rng: random.Random, layers: int) -> dict[str, Any]:
+    window = {"sliding_window": rng.choice((3, 7)), "max_window_layers": rng.randrange(layers + 1)}
+    if rng.random() < 0.3:
+        return window | {"use_sliding_window": False}
+    kinds = [rng.choice(("full_attention", "sliding_attention")) for _ in range(layers)]
+    return window | {"use_sliding_window": True} | ({"layer_types": kinds} if rng.random() < 0.5 else {})
+
+
+def _qwen2(rng: random.Random) -> dict[str, Any]:
+    sizes = _heads(rng)
+    return sizes | _rms(rng) | _act(rng) | _rope(rng, sizes["head_dim"]) | _windows(rng, sizes["num_hidden_layers"])
+
+
+def _qwen3(rng: random.Random) -> dict[str, Any]:
+    return _qwen2(rng) | {"attention_bias": rng.random() < 0.5}
+
+
+def _gemma2(rng: random.Random) -> dict[str, Any]:
+    sizes = _heads(rng)
+    kinds = [rng.choice(("full_attention", "sliding_attention")) for _ in range(sizes["num_hidden_layers"])]
+    own = {
+        "hidden_activation": rng.choice(GATES),
+        "query_pre_attn_scalar": rng.choice((3, 16, 64)),
+        "attn_logit_softcapping": rng.choice((None, 5.0)),
+        "final_logit_softcapping": rng.choice((None, 10.0)),
+        "sliding_window": rng.choice((3, 7)),
+        "attention_bias": rng.random() < 0.5,
+    }
+    return (
+        sizes | _rms(rng) | _rope(rng, sizes["head_dim"]) | own | ({"layer_types": kinds} if rng.random() < 0.5 else {})
+    )
+
+
+def _olmo2(rng: random.Random) -> dict[str, Any]:
+    sizes = _heads(rng)
+    return sizes | _rms(rng) | _act(rng) | _rope(rng, sizes["head_dim"]) | {"attention_bias": rng.random() < 0.5}
+
+
+def _mixtral(rng: random.Random) -> dict[str, Any]:
+    sizes = _heads(rng)
+    experts = rng.choice((2, 4, 5))
+    own = {
+        "num_local_experts": experts,
+        "num_experts_per_tok": rng.choice([k for k in (1, 2, 3) if k <= experts]),
+        "sliding_window": rng.choice((None, 4)),
+        "output_router_logits": rng.random() < 0.5,
+        "router_aux_loss_coef": 0.1,
+    }
+    return sizes | _rms(rng) | _act(rng) | _rope(rng, sizes["head_dim"]) | own
+
+
+def _gpt2(rng: random.Random) -> dict[str, Any]:
+    heads = rng.choice((2, 4))
+    return {
+        "n_head": heads,
+        "n_embd": heads * rng.choice((4, 7)),
+        "n_layer": rng.choice((2, 3)),
+        "n_positions": MAX_LENGTH,
+        "n_inner": rng.choice((None, 30)),
+        "activation_function": rng.choice(GATES),
+        "layer_norm_epsilon": rng.choice((1e-5, 1e-2)),
+        "scale_attn_weights": rng.random() < 0.5,
+        "scale_attn_by_inverse_layer_idx": rng.random() < 0.5,
+        "reorder_and_upcast_attn": rng.random() < 0.5,
+        "tie_word_embeddings": rng.random() < 0.5,
+        "initializer_range": rng.choice((0.02, 0.05)),
+        "attn_pdrop": 0.0,
+        "embd_pdrop": 0.0,
+        "resid_pdrop": 0.0,
+    }
+
+
+def _opt(rng: random.Random) -> dict[str, Any]:
+    heads = rng.choice((2, 4))
+    width = heads * rng.choice((4, 7))
+    return {
+        "num_attention_heads": heads,
+        "hidden_size": width,
+        "num_hidden_layers": rng.choice((2, 3)),
+        "ffn_dim": rng.choice((24, 40)),
+        "max_position_embeddings": MAX_LENGTH,
+        "activation_function": rng.choice(GATES),
+        "do_layer_norm_before": rng.random() < 0.5,
+        "_remove_final_layer_norm": rng.random() < 0.3,
+        "word_embed_proj_dim": rng.choice((None, width, 12)),
+        "enable_bias": rng.random() < 0.5,
+        "layer_norm_elementwise_affine": rng.random() < 0.6,
+        "tie_word_embeddings": rng.random() < 0.5,
+        "init_std": rng.choice((0.02, 0.05)),
+        "dropout": 0.0,
+    }
+
+
+_OWN: dict[str, Callable[[random.Random], dict[str, Any]]] = {
+    "gpt2": _gpt2,
+    "llama": _llama,
+    "mistral": _mistral,
+    "qwen2": _qwen2,
+    "qwen3": _qwen3,
+    "gemma2": _gemma2,
+    "olmo2": _olmo2,
+    "opt": _opt,
+    "mixtral": _mixtral,
+}
