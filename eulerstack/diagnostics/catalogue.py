@@ -213,7 +213,6 @@ CATALOGUE: dict[str, Entry] = {
     "kv-from-no-attention": Entry(NORMALIZATION, see="eulerstack schema layer_schedule"),
     "kv-from-unlike": Entry(NORMALIZATION, see="eulerstack schema layer_schedule"),
     "kv-from-narrower": Entry(NORMALIZATION, see="eulerstack schema layer_schedule"),
-    "share-across-bodies": Entry(NORMALIZATION, see="eulerstack schema layer_schedule"),
     "share-unlike": Entry(NORMALIZATION, see="eulerstack schema layer_schedule"),
     # compiler
     "not-built": Entry(COMPILE, see="eulerstack presets list"),

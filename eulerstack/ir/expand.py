@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Sequence
 
-from eulerstack.diagnostics import EulerStackError, error
+from eulerstack.diagnostics import Diagnostic, EulerStackError, collect, error
 from eulerstack.dsl.tree import Path
 from eulerstack.ir.blocks import Blocks
 from eulerstack.ir.nodes import DepthGating, Integrator, Layer, Merge, Parallel, Stream
-from eulerstack.ir.ties import Placed, check_kv_sources, check_shares
+from eulerstack.ir.ties import Placed, faults_of_kv_sources, faults_of_shares
 from eulerstack.schema.base import Keys
 from eulerstack.schema.schedule import (
     DepthGatingKeys,
@@ -28,22 +28,24 @@ Walked = tuple[tuple[Placed, ...], int]
 
 
 class Expansion:
-    """One walk through a spec's schedule. Raises EulerStackError at the first entry that cannot stand."""
+    """One walk through a spec's schedule."""
 
     def __init__(self, spec: Spec, blocks: Blocks):
         self._spec = spec
         self._blocks = blocks
+        self._found: list[Diagnostic] = []
 
     def run(self) -> tuple[Placed, ...]:
-        """The whole schedule, from d_model back to d_model."""
+        """The whole schedule, from d_model back to d_model. Raises EulerStackError with all that cannot stand."""
         path: Path = ("layer_schedule",)
         self._guard(self._spec.layer_schedule, path)
         d_model = self._spec.model.d_model
         nodes, width = self._entries(self._spec.layer_schedule, path, d_model)
-        if width != d_model:
-            raise self._error("width-not-restored", self._narrowing(nodes), width=width, d_model=d_model)
-        check_kv_sources(self._spec, self._blocks, nodes)
-        check_shares(self._spec, nodes)
+        self._check_body(nodes, d_model, width)
+        if not self._found:
+            self._found += faults_of_shares(self._spec, nodes)
+        if self._found:
+            raise collect(self._found)
         return nodes
 
     def _guard(self, entries: Sequence[Keys], path: Path) -> int:
@@ -55,7 +57,9 @@ class Expansion:
             total += count
             if total > LAYER_LIMIT:
                 key = "repeat" if getattr(entry, "repeat", 1) > 1 else None
-                raise self._error("too-many-layers", (*at, key) if key else at, count=total, limit=LAYER_LIMIT)
+                place = (*at, key) if key else at
+                params = {"count": total, "limit": LAYER_LIMIT}
+                raise error("too-many-layers", span=self._spec.span(place), params=params)
         return total
 
     def _layers(self, entry: Keys, at: Path) -> int:
@@ -93,7 +97,12 @@ class Expansion:
         raise TypeError(f"{type(entry).__name__} is not a schedule entry")
 
     def _plain(self, entry: PlainKeys, at: Path, width: int) -> Walked:
-        block = self._blocks.make(entry.template, entry.override, width)
+        try:
+            block = self._blocks.make(entry.template, entry.override, width)
+        except EulerStackError as refusal:
+            self._found += refusal.diagnostics
+            change = self._spec.layer_templates[entry.template].shape_change
+            return (), change.d_out if change else width
         gating = depth_gating_of(entry.depth_gating)
         layer = Layer(block=block.name, share=entry.share, kv_from=entry.kv_from, depth_gating=gating)
         return (Placed(layer, at),), block.d_model
@@ -112,10 +121,18 @@ class Expansion:
 
     def _body(self, entries: Sequence[Keys], path: Path, width: int) -> tuple[Layer, ...]:
         nodes, leaving = self._entries(entries, path, width)
-        if leaving != width:
-            raise self._error("width-not-restored", self._narrowing(nodes), width=leaving, d_model=width)
-        check_kv_sources(self._spec, self._blocks, nodes)
+        self._check_body(nodes, width, leaving)
         return tuple(placed.node for placed in nodes if isinstance(placed.node, Layer))
+
+    def _check_body(self, nodes: Sequence[Placed], entering: int, leaving: int) -> None:
+        """What a list of entries must keep: the width, and keys that exist. Silent where layers are missing."""
+        if self._found:
+            return
+        if leaving != entering:
+            span = self._spec.span(self._narrowing(nodes))
+            params = {"width": leaving, "d_model": entering}
+            self._found.append(Diagnostic(code="width-not-restored", span=span, params=params))
+        self._found += faults_of_kv_sources(self._spec, self._blocks, nodes)
 
     def _narrowing(self, nodes: Sequence[Placed]) -> Path:
         """The last entry that changes the width."""
@@ -125,9 +142,6 @@ class Expansion:
                 if block.d_in != block.d_model:
                     return placed.path
         return nodes[-1].path
-
-    def _error(self, code: str, at: Path, **params: object) -> EulerStackError:
-        return error(code, span=self._spec.span(at), params=params)
 
 
 def _repeated(repeat: int, width: int, once: Callable[[int], Walked]) -> Walked:

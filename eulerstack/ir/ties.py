@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from eulerstack.diagnostics import EulerStackError, error
+from eulerstack.diagnostics import Diagnostic
 from eulerstack.dsl.tree import Path
 from eulerstack.ir.blocks import Blocks
-from eulerstack.ir.nodes import Integrator, Layer, Node, Parallel
+from eulerstack.ir.modules import plain_layers
+from eulerstack.ir.nodes import Layer, Node
 from eulerstack.schema.mixers import Attention
 from eulerstack.schema.spec import Spec
 
@@ -22,9 +23,10 @@ class Placed:
     path: Path
 
 
-def check_kv_sources(spec: Spec, blocks: Blocks, nodes: Sequence[Placed]) -> None:
+def faults_of_kv_sources(spec: Spec, blocks: Blocks, nodes: Sequence[Placed]) -> Iterator[Diagnostic]:
     """Every `kv_from` of one flat list must lead to an earlier attention with keys and values of the same shape."""
     owner: dict[int, int] = {}
+    told: set[Path] = set()
     for index, placed in enumerate(nodes):
         layer = placed.node
         if not isinstance(layer, Layer) or layer.kv_from is None:
@@ -33,9 +35,11 @@ def check_kv_sources(spec: Spec, blocks: Blocks, nodes: Sequence[Placed]) -> Non
         owner[index] = owner.get(source, source)
         node = nodes[owner[index]].node if source >= 0 else None
         fault = _kv_fault(blocks, layer, node, index)
-        if fault:
+        if fault and placed.path not in told:
+            told.add(placed.path)
             code, params = fault
-            raise _error(spec, code, (*placed.path, "kv_from"), kv_from=layer.kv_from, **params)
+            span = spec.span((*placed.path, "kv_from"))
+            yield Diagnostic(code=code, span=span, params={"kv_from": layer.kv_from, **params})
 
 
 def _kv_fault(blocks: Blocks, layer: Layer, owner: Node | None, index: int) -> tuple[str, dict[str, object]] | None:
@@ -71,36 +75,19 @@ def _span(attention: Attention) -> int | None:
     return (attention.window - 1) * (attention.window_dilation or 1) + 1
 
 
-def check_shares(spec: Spec, nodes: Sequence[Placed]) -> None:
-    """Layers with one `share` tag must be the same layer, and stand in the same body."""
-    first: dict[str, tuple[object, Layer]] = {}
-    for scope, layer, path in _scoped(nodes):
-        if layer.share is None:
-            continue
-        known_scope, known = first.setdefault(layer.share, (scope, layer))
-        if known_scope != scope:
-            raise _error(spec, "share-across-bodies", (*path, "share"), tag=layer.share)
-        if not _same_module(known, layer):
-            raise _error(spec, "share-unlike", (*path, "share"), tag=layer.share, template=known.block)
+def faults_of_shares(spec: Spec, nodes: Sequence[Placed]) -> Iterator[Diagnostic]:
+    """All layers with one `share` tag, wherever they stand, must be the same layer."""
+    first: dict[str, Layer] = {}
+    for placed in nodes:
+        for layer in plain_layers(placed.node):
+            if layer.share is None:
+                continue
+            known = first.setdefault(layer.share, layer)
+            if not _same_module(known, layer):
+                params = {"tag": layer.share, "template": known.block}
+                yield Diagnostic(code="share-unlike", span=spec.span((*placed.path, "share")), params=params)
 
 
 def _same_module(one: Layer, other: Layer) -> bool:
     same_weights = (one.kv_from is None) == (other.kv_from is None)
     return one.block == other.block and one.depth_gating == other.depth_gating and same_weights
-
-
-def _scoped(nodes: Sequence[Placed]) -> Iterator[tuple[object, Layer, Path]]:
-    """Every plain layer with the body it stands in and the path of its entry."""
-    for index, placed in enumerate(nodes):
-        match placed.node:
-            case Layer() as layer:
-                yield None, layer, placed.path
-            case Parallel(streams=streams):
-                for number, stream in enumerate(streams):
-                    yield from (((index, number), layer, placed.path) for layer in stream.body)
-            case Integrator(body=body):
-                yield from ((index, layer, placed.path) for layer in body)
-
-
-def _error(spec: Spec, code: str, at: Path, /, **params: object) -> EulerStackError:
-    return error(code, span=spec.span(at), params=params)

@@ -227,10 +227,10 @@ def test_more_layers_than_may_be_are_refused_before_they_are_made():
         ),
         (
             {
-                "layer_schedule": "[{template: decoder, share: s}, "
-                "{integrator: {type: discrete, steps: 2, body: [{template: decoder, share: s}]}}]"
+                "layer_schedule": "[{template: decoder, share: s}, {integrator: {type: discrete, steps: 2, "
+                "body: [{template: decoder, share: s, override: {norm.type: layernorm}}]}}]"
             },
-            "stands in several bodies",
+            "joins layers that differ",
         ),
     ],
 )
@@ -250,6 +250,14 @@ def test_a_width_that_breaks_a_mixer_is_found_where_it_arises():
         layer_schedule="[{template: mix}, {template: down}, {template: mix}, {template: up}]",
     )
     assert first_line(text).startswith("CompatibilityError: spec.yml:")
+
+
+def test_all_faults_of_a_kind_are_told_in_one_run():
+    text = llama_text(
+        layer_schedule="[{template: decoder, kv_from: -1}, {template: decoder, share: a}, "
+        "{template: decoder, share: a, override: {norm.type: layernorm}}, {template: decoder, kv_from: -9}]"
+    )
+    assert [found.code for found in refused(text).diagnostics] == ["kv-from-before-first"] * 2
 
 
 def test_keys_may_be_shared_along_a_chain():
