@@ -240,7 +240,7 @@ def _authored_span(spec: Spec, path: str) -> Span | None:
     """Where the author wrote `path`; what is inside the schedule is placed at the schedule, whose entries expand."""
     section, _, below = path.partition("[")[0].partition(".")
     name, _, keys = below.partition(".")
-    return spec.span((section, *([name] if name else []), *keys.split(".")) if below else (section,))
+    return spec.span((section, *([name] if name else []), *keys.split(".")) if below else (section,), key=not below)
 
 
 def _lookup(name: str, origin: Source) -> Source:

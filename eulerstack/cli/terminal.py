@@ -16,6 +16,7 @@ from eulerstack.compiler import Progress as Step
 from eulerstack.diagnostics import Diagnostic, Source
 from eulerstack.diagnostics.render import terminal_lines
 from eulerstack.dsl import decode
+from eulerstack.results.shown import Shown
 
 FILE_WIDTH = 120
 """How wide tables are where nobody looks: in a file or a pipe."""
@@ -41,8 +42,11 @@ def console(stream: TextIO | None = None) -> Console:
 
 
 def show(renderable: RenderableType) -> None:
-    """Print a result."""
-    console().print(renderable)
+    """Print a result: rich on a terminal, elsewhere its plain text."""
+    if isinstance(renderable, Shown) and not sys.stdout.isatty():
+        write(str(renderable))
+    else:
+        console().print(renderable)
 
 
 def write(text: str) -> None:

@@ -43,12 +43,16 @@ class Explanation(AboutSpec):
     model: Model
 
     @cached_property
-    def totals(self) -> Totals | None:
-        """Exact parameter counts; None where a primitive's parameters are not stated yet."""
+    def _counted(self) -> Totals | UnknownParameters:
         try:
             return count(self.model)
-        except UnknownParameters:
-            return None
+        except UnknownParameters as unknown:
+            return unknown
+
+    @property
+    def totals(self) -> Totals | None:
+        """Exact parameter counts; None where a primitive's parameters are not stated yet."""
+        return self._counted if isinstance(self._counted, Totals) else None
 
     @cached_property
     def rows(self) -> list[Row]:
@@ -82,15 +86,16 @@ class Explanation(AboutSpec):
         return [(_label("params"), self._size_line()), (_label("dims"), dims), (_label("cache"), self._cache_line())]
 
     def _size_line(self) -> str:
-        if self.totals is None:
-            return UNKNOWN
-        told = (("total", self.totals.total), ("active", self.totals.active), ("embedding", self.totals.embedding))
+        totals = self._counted
+        if isinstance(totals, UnknownParameters):
+            return _label("unknown", primitive=totals.primitive)
+        told = (("total", totals.total), ("active", totals.active), ("embedding", totals.embedding))
         return " · ".join(f"{_label(key)} {short(number)} ({number:,})" for key, number in told)
 
     def _cache_line(self) -> str:
         token, full = (_sum(part) for part in self._bytes)
         if token is None or full is None:
-            return UNKNOWN
+            return _label("unknown-cache")
         return _label("cache-line", token=size(token), full=size(full), tokens=self.model.max_seq_len)
 
     def _cells(self, row: Row) -> tuple[str, ...]:
