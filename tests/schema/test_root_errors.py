@@ -197,7 +197,7 @@ def test_every_fault_of_a_spec_in_one_run_in_the_order_of_the_text():
         ("out-of-range", 16, 28),
         ("out-of-range", 17, 56),
         ("unknown-template", 17, 75),
-        ("not-integer", 17, 90),
+        ("not-integer", 17, 89),
         ("missing-key", 18, 26),
         ("mtp-forbidden", 18, 26),
     ]
