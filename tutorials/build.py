@@ -29,6 +29,8 @@ BLOCK = re.compile(
     re.DOTALL,
 )
 WIDGET = "application/vnd.jupyter.widget-view+json"
+KERNEL_ENVIRONMENT = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": "1"}
+"""One thread: the same sums on every machine, and no two threads waiting for one busy core."""
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
 
@@ -79,8 +81,7 @@ def notebook(cells: list[Code | Prose], lang: str) -> NotebookNode:
 
 def execute(book: NotebookNode, lang: str) -> NotebookNode:
     """Run every cell from top to bottom in a fresh kernel and an empty directory. A cell that fails raises."""
-    # a kernel takes its environment from ours
-    os.environ |= {"EULERSTACK_LANG": lang, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    os.environ |= {"EULERSTACK_LANG": lang, **KERNEL_ENVIRONMENT}  # a kernel takes its environment from ours
     with tempfile.TemporaryDirectory() as scratch:
         NotebookClient(book, timeout=TIMEOUT, resources={"metadata": {"path": scratch}}).execute()
     return strip(book)

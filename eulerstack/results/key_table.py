@@ -27,24 +27,26 @@ class KeyTable(Shown):
     def _title(self) -> str:
         return self.description.path or "EulerStack YAML"
 
-    def _head(self) -> list[str]:
+    def head(self) -> list[str]:
+        """The columns' headings."""
         return [_label(f"column.{column}") for column in COLUMNS]
 
-    def _cells(self, row: KeyRow) -> tuple[str, str, str, str]:
+    def cells(self, row: KeyRow) -> tuple[str, str, str, str]:
+        """One key as texts: its name, type, default and meaning."""
         return f"{row.name}{NESTED if row.nested else ''}", row.type, _default(row), row.meaning
 
     def rich(self) -> Group:
         """The place, what stands there, and one line for each of its keys."""
         table = Table(box=None, header_style="bold", pad_edge=False)
-        for column, label in zip(COLUMNS, self._head(), strict=True):
+        for column, label in zip(COLUMNS, self.head(), strict=True):
             table.add_column(label, no_wrap=column == "key", overflow="fold")
         for row in self.description.rows:
-            table.add_row(*self._cells(row))
+            table.add_row(*self.cells(row))
         return Group(Text(self._title(), style="bold"), Text(self.description.meaning), Text(), table)
 
     def html(self) -> str:
         """The same as an HTML table."""
-        table = html_table(self._head(), map(self._cells, self.description.rows))
+        table = html_table(self.head(), map(self.cells, self.description.rows))
         return f"<div><b>{escape(self._title())}</b><br>{escape(self.description.meaning)}{table}</div>"
 
     def to_dict(self) -> dict[str, Any]:
