@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache, partial
+from math import log
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
 BLOCK = 1 << 22
 """Elements per block: the unit of determinism, so changing it changes every model's initial weights."""
 
-CHUNK = 1 << 16
-"""Elements drawn and rounded at a time, small enough to stay in a core's cache; part of the determinism too."""
+CHUNK = 1 << 14
+"""Elements drawn and rounded at a time: their buffers stay in a core's cache and below the size from which malloc asks
+the kernel for new pages each time (three times the time at 2¹⁶). Part of the determinism too."""
 
 MAX_THREADS = 8
 
@@ -62,7 +64,7 @@ def draw_block(tensor: Tensor, block: int, seed: int) -> "np.ndarray":
     import numpy as np
 
     count = min(BLOCK, tensor.count - block * BLOCK)
-    fill = _filler(tensor.law, _bits(seed, tensor.name, block))
+    fill = _filler(tensor, block, _bits(seed, tensor.name, block))
     values = np.empty(min(CHUNK, count), np.float32)
     stored = np.empty(count, _STORED[tensor.dtype])
     for start in range(0, count, CHUNK):
@@ -80,7 +82,8 @@ def _bits(seed: int, name: str, block: int) -> "np.random.SFC64":
     return np.random.SFC64(np.random.SeedSequence([seed, named, block]))
 
 
-def _filler(law: Law, bits: "np.random.SFC64") -> Fill:
+def _filler(tensor: Tensor, block: int, bits: "np.random.SFC64") -> Fill:
+    law = tensor.law
     match law["law"]:
         case "normal":
             return _normal(law["std"], bits)
@@ -92,6 +95,10 @@ def _filler(law: Law, bits: "np.random.SFC64") -> Fill:
             return lambda out: out.fill(1)
         case "constant":
             return lambda out: out.fill(law["value"])
+        case "log_of_index":
+            return _log_of_index(tensor.shape[-1], block * BLOCK)
+        case "inverse_softplus_log_uniform":
+            return _inverse_softplus_log_uniform(law, bits)
         case other:
             raise ValueError(f"the weight writer does not know the law {other!r}")
 
@@ -109,8 +116,8 @@ def _normal(std: float, bits: "np.random.SFC64") -> Fill:
     def fill(out: np.ndarray) -> None:
         count = len(out)
         indices = bits.random_raw(-(-count // 2)).astype("<u8", copy=False).view("<u2")
-        quantiles.take(indices[:count], out=out, mode="clip")
-        out += quantiles.take(indices[count : 2 * count], mode="clip")
+        quantiles.take(indices[:count], out=out, mode="wrap")
+        out += quantiles.take(indices[count : 2 * count], mode="wrap")
 
     return fill
 
@@ -138,6 +145,32 @@ def _uniform(low: float, high: float, bits: "np.random.SFC64") -> Fill:
         out[...] = words >> 8
         out *= step
         out += np.float32(low)
+
+    return fill
+
+
+def _log_of_index(size: int, position: int) -> Fill:
+    """log 1, log 2, …, log `size`, over and over, from the element at `position` on (S4D-real, Gu 2022)."""
+    import numpy as np
+
+    def fill(out: np.ndarray) -> None:
+        nonlocal position
+        out[...] = np.log(np.arange(position, position + len(out)) % size + 1)
+        position += len(out)
+
+    return fill
+
+
+def _inverse_softplus_log_uniform(law: Law, bits: "np.random.SFC64") -> Fill:
+    """softplus⁻¹ of a step that is drawn log-uniformly between `low` and `high`, `floor` at least (Gu & Dao 2023)."""
+    import numpy as np
+
+    draw = _uniform(log(law["low"]), log(law["high"]), bits)
+
+    def fill(out: np.ndarray) -> None:
+        draw(out)
+        step = np.exp(out.astype(np.float64)).clip(min=law["floor"])
+        out[...] = step + np.log(-np.expm1(-step))
 
     return fill
 

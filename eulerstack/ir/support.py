@@ -9,7 +9,7 @@ from typing import Any
 from eulerstack.ir.modules import plain_layers
 from eulerstack.ir.nodes import Block, Layer, Model
 
-MIXERS = frozenset({"attention"})
+MIXERS = frozenset({"attention", "mamba"})
 FFNS = frozenset({"mlp", "gated_mlp", "moe"})
 
 Finding = tuple[str, str]
@@ -31,7 +31,7 @@ def unsupported(model: Model) -> list[Finding]:
 def _block(block: Block) -> Iterator[Finding]:
     if block.mixer.type not in MIXERS:
         yield "mixer.type", block.mixer.type
-    else:
+    elif block.mixer.type == "attention":
         yield from _attention(block.mixer)
     if block.ffn is not None:
         if block.ffn.type not in FFNS:
@@ -42,8 +42,6 @@ def _block(block: Block) -> Iterator[Finding]:
         yield "residual.type", "hyper_connection"
     if block.memory is not None:
         yield "memory.type", block.memory.type
-    if block.shape_change is not None:
-        yield "shape_change", "shape_change"
 
 
 def _attention(attention: Any) -> Iterator[Finding]:

@@ -1,5 +1,7 @@
 """How tensors start: the laws that stand in config.json, applied through transformers' guarded initialisers."""
 
+import math
+
 import torch
 from torch import nn
 from transformers import initialization as init
@@ -18,6 +20,13 @@ def apply_law(tensor: torch.Tensor, law: dict) -> None:
             init.constant_(tensor, law["value"])
         case "uniform":
             init.uniform_(tensor, law["low"], law["high"])
+        case "log_of_index":
+            steps = torch.arange(1, tensor.shape[-1] + 1, dtype=torch.float32, device=tensor.device)
+            init.copy_(tensor, steps.log().expand_as(tensor))
+        case "inverse_softplus_log_uniform":
+            drawn = torch.empty_like(tensor, dtype=torch.float32).uniform_(math.log(law["low"]), math.log(law["high"]))
+            step = drawn.exp().clamp(min=law["floor"])
+            init.copy_(tensor, step + torch.log(-torch.expm1(-step)))
         case other:
             raise ValueError(f"unknown initialisation law {other!r}")
 

@@ -1,8 +1,9 @@
 """The mixers, by the value of `mixer.type`. One literal import each: transformers' loader finds files by their text."""
 
 from .attention import Attention
+from .mamba import build_mamba
 
-MIXERS = {"attention": Attention}
+MIXERS = {"attention": Attention, "mamba": build_mamba}
 """A mixer is built as `Mixer(config, block, layer_idx)` from a resolved block and keeps this protocol:
 
 - `forward(hidden_states, **context)` → a tuple whose first entry is the output [B, T, M]; the second is for attention

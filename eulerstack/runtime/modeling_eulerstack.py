@@ -51,7 +51,7 @@ class EulerStackPreTrainedModel(PreTrainedModel):
     _supports_sdpa = True
     _supports_flex_attn = True
     _supports_attention_backend = True
-    _keep_in_fp32_modules_strict = ["e_score_correction_bias"]
+    _keep_in_fp32_modules_strict = ["e_score_correction_bias", r"\.A_log$", r"\.D$", r"\.dt_bias$"]
     _can_record_outputs = {
         "hidden_states": OutputRecorder(
             NodeBoundary, capture_initial_hidden_state=False, num_hidden_layers_key="num_hidden_states"

@@ -47,6 +47,12 @@ def attention(**keys) -> dict:
     return {"type": "attention", "attention": keys}
 
 
+def mamba(**keys) -> dict:
+    """A mamba mixer with these keys; small heads and chunks unless said otherwise."""
+    small = {} if keys.get("variant") == "mamba1" else {"head_dim": 8, "chunk_size": 8}
+    return {"type": "mamba", "mamba": {"d_state": 8, **small, **keys}}
+
+
 def moe(**keys) -> dict:
     """A mixture of 4 experts of which 2 are used, with these keys besides."""
     return {"type": "moe", "moe": {"experts": 4, "top_k": 2, "d_expert": 24, **keys}}
@@ -95,6 +101,30 @@ def gap(a: torch.Tensor, b: torch.Tensor) -> float:
     return ((a - b).abs().max() / max(1.0, b.abs().max().item())).item()
 
 
+def streams(merge: dict) -> dict:
+    """A schedule entry: stream `wide` with one layer beside stream `local` with two."""
+    return {
+        "parallel": [
+            {"stream": "wide", "body": [{"template": "a"}]},
+            {"stream": "local", "body": [{"template": "b", "repeat": 2}]},
+        ],
+        "merge": merge,
+    }
+
+
+def integrator(kind: str, steps: int = 2, **keys) -> dict:
+    """A schedule entry: an integrator whose last state goes on."""
+    return {"integrator": {"type": kind, "steps": steps, "output": "hidden", **keys}}
+
+
+TWO = {"a": layer(), "b": layer(attention(window=7, n_kv_heads=2))}
+SHARED = [
+    {"template": "a", "share": "once", "repeat": 2},
+    {"template": "b"},
+    {"template": "a", "share": "once"},
+    {"template": "b", "share": "twice", "repeat": 2},
+]
+
 SPECS = {
     "llama": spec({"decoder": layer(attention(n_kv_heads=2))}),
     "gpt2": spec(
@@ -142,9 +172,51 @@ SPECS = {
     "mixtral": spec({"decoder": layer(ffn=moe())}),
     "moe_some": spec({"dense": layer(), "sparse": layer(ffn={**moe(z_loss=0.1), "activation": "relu2"})}),
     "untied": spec({"decoder": layer()}, head={"tie_weights": False}),
+    "shared": spec({"a": layer(), "b": layer(attention(window=6))}, SHARED),
+    "kv_from": spec(
+        {"full": layer(attention(n_kv_heads=2)), "local": layer(attention(window=6))},
+        [
+            {"template": "full"},
+            {"template": "full", "kv_from": -1},
+            {"template": "local"},
+            {"template": "local", "kv_from": -1, "override": {"attention.window": 4}},
+            {"template": "full", "kv_from": -3},
+        ],
+    ),
+    "streams_add": spec(TWO, [{"template": "a"}, streams({"type": "add"})]),
+    "streams_concat": spec(TWO, [streams({"type": "concat"}), {"template": "a"}]),
+    "streams_gated": spec(TWO, [streams({"type": "gated", "projection": True}), {"template": "a"}]),
+    "streams_cross_attn": spec(
+        TWO, [{"template": "b"}, streams({"type": "cross_attn", "from": "local", "to": "wide"})]
+    ),
+    "discrete": spec(TWO, [integrator("discrete", body=[{"template": "a"}, {"template": "b"}]), {"template": "b"}]),
+    "ode_euler": spec(TWO, [{"template": "a"}, integrator("ode_euler", steps=3, body="b")]),
+    "ode_rk4": spec(
+        {"a": layer(), "b": layer(ffn=moe())}, [integrator("ode_rk4", steps=2, body="b"), {"template": "a"}]
+    ),
+    "hourglass": spec(
+        {
+            "wide": layer(),
+            "narrow": layer(shape_change={"d_out": 16, "projection": "linear"}),
+            "inner": layer(attention(window=5)),
+            "again": layer(shape_change={"d_out": 24, "projection": "mlp"}),
+            "widen": layer(shape_change={"d_out": 32, "projection": "conv1d"}),
+        },
+        [{"template": name} for name in ("wide", "narrow", "inner", "again", "widen")],
+    ),
     "yarn": spec(
         {"decoder": layer()},
         embedding={"rope_scaling": {"type": "yarn", "factor": 4.0, "original_max_seq_len": 16}},
+    ),
+    "mamba1": spec({"ssm": layer(mamba(variant="mamba1"))}),
+    "mamba1_normed_no_ffn": spec(
+        {"ssm": layer(mamba(variant="mamba1", norm_dt_b_c=True, dt_rank=5, d_conv=2), {"type": "none"})}
+    ),
+    "mamba2": spec({"ssm": layer(mamba())}),
+    "mamba2_groups_wide": spec({"ssm": layer(mamba(n_groups=2, expand=3, d_conv=1, chunk_size=64), {"type": "none"})}),
+    "mamba_hybrid": spec(
+        {"first": layer(mamba(variant="mamba1")), "full": layer(attention(window=9)), "second": layer(mamba())},
+        embedding={"positional": "none"},
     ),
 }
 """A model of every kind, by name."""
