@@ -64,7 +64,8 @@ def _parts(span: Span, line: str) -> tuple[str, str, str]:
     start = min(span.column - 1, len(line))
     end = span.end_column - 1 if span.end_line == span.line else len(line.rstrip())
     end = max(start, end)
-    before, marked, after = (_visible(part) for part in (line[:start], line[start:end], line[end:]))
+    sliced = line[max(0, start - WIDTH) : start], line[start : min(end, start + WIDTH)], line[end : end + WIDTH]
+    before, marked, after = (_visible(part) for part in sliced)
     if _cells(before) > WIDTH // 2:
         before = "…" + _last_cells(before, WIDTH // 2 - 1)
     marked = _first_cells(marked, WIDTH - _cells(before))

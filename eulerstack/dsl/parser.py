@@ -1,10 +1,11 @@
 """YAML text → located tree, with everything that is wrong with the text itself."""
 
 import re
+from itertools import islice
 
 import yaml
 
-from eulerstack.diagnostics import Diagnostic, Source, Span, collect
+from eulerstack.diagnostics import REPORT_LIMIT, Diagnostic, Source, Span, collect
 from eulerstack.diagnostics.span import LINE_BREAK
 from eulerstack.dsl.builder import Builder
 from eulerstack.dsl.reader import MAX_BYTES, too_large
@@ -55,14 +56,17 @@ def _read(builder: Builder, text: str) -> yaml.MarkedYAMLError | None:
 
 
 def _control_characters(source: Source, text: str) -> list[Diagnostic]:
-    found = []
-    for number, line in enumerate(LINE_BREAK.split(text), start=1 + source.line_offset):
-        for match in _NOT_PRINTABLE.finditer(line):
-            span = Span(source, number, match.start() + 1, number, match.start() + 2)
-            code = "binary" if match.group() == "\0" else "control-character"
-            params = {"character": f"U+{ord(match.group()):04X}"}
-            found.append(Diagnostic(code=code, span=span, params={} if code == "binary" else params))
-    return found
+    """The first characters that YAML forbids; a binary file has as many as it has bytes."""
+    lines = enumerate(LINE_BREAK.split(text), start=1 + source.line_offset)
+    places = ((number, match) for number, line in lines for match in _NOT_PRINTABLE.finditer(line))
+    return [_control_character(source, number, match) for number, match in islice(places, REPORT_LIMIT)]
+
+
+def _control_character(source: Source, line: int, match: re.Match[str]) -> Diagnostic:
+    span = Span(source, line, match.start() + 1, line, match.end() + 1)
+    if match.group() == "\0":
+        return Diagnostic(code="binary", span=span)
+    return Diagnostic(code="control-character", span=span, params={"character": f"U+{ord(match.group()):04X}"})
 
 
 def _read_on(source: Source, text: str, problem: yaml.MarkedYAMLError) -> list[Diagnostic]:

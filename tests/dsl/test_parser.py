@@ -151,7 +151,7 @@ def test_the_deepest_allowed_nesting_is_read() -> None:
     assert str(root.plain()).count("[") == depth
 
 
-@pytest.mark.parametrize("line", ["a: 1\n", "*a : *b\n", "a: ${ b }\n", "<<: 1\n", "? [a]\n: 1\n", "'\n", "a: [\n"])
+@pytest.mark.parametrize("line", ["a: 1\n", "*a : *b\n", "a: ${ b }\n", "<<: 1\n", "? [a]\n: 1\n", "'\n", "a: [\n", "\x01"])
 def test_a_text_full_of_errors_ends_soon(line: str) -> None:
     started = time.perf_counter()
     text = line * (200_000 // len(line))
