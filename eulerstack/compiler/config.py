@@ -12,8 +12,9 @@ from typing import Any
 from eulerstack import __version__
 from eulerstack.compiler.tokenizer import SpecialIds
 from eulerstack.ir.laws import InitPolicy, laws
-from eulerstack.ir.modules import module_indices
+from eulerstack.ir.modules import Numbered, number_modules
 from eulerstack.ir.nodes import DepthGating, Integrator, Layer, Merge, Model, Node, Parallel, Stream
+from eulerstack.ir.parameters import entry_width
 from eulerstack.ir.print import plain_schedule, to_plain
 from eulerstack.ir.reserved import insert
 from eulerstack.schema.base import as_plain
@@ -65,7 +66,7 @@ def config_dict(model: Model, ids: SpecialIds | None = None) -> Plain:
         "pad_token_id": ids.pad,
         "embedding": as_plain(model.embedding),
         "blocks": _blocks(model, found),
-        "schedule": _schedule(model, found),
+        "schedule": _schedule(model),
         "head": as_plain(model.head),
         "init": {name: law for name, law in found.items() if not name.startswith("model.layers.")},
         "training_hints": plain["training_hints"],
@@ -135,9 +136,10 @@ def _inits(model: Model, found: Mapping[str, Plain]) -> dict[str, dict[str, Plai
     """For each block the law of every tensor below it, from all its layers: one with kv_from has fewer than others."""
     inits: dict[str, dict[str, Plain]] = {}
     blocks = {
-        f"model.layers.{module}.": node.block
-        for module, node in zip(module_indices(model.schedule), model.schedule, strict=True)
-        if isinstance(node, Layer)
+        f"model.layers.{module}.": layer.block
+        for entry in number_modules(model.schedule)
+        for body in entry.bodies
+        for layer, module in body
     }
     for name, law in found.items():
         prefix = ".".join(name.split(".")[:3]) + "."
@@ -150,26 +152,24 @@ def _kind(node: Node) -> str:
     return {Layer: "plain", Parallel: "parallel", Integrator: "integrator"}[type(node)]
 
 
-def _schedule(model: Model, found: Mapping[str, Plain]) -> list[Plain]:
+def _schedule(model: Model) -> list[Plain]:
     index = {block.name: i for i, block in enumerate(model.blocks)}
-    return [
-        _entry(node, index, module) for node, module in zip(model.schedule, module_indices(model.schedule), strict=True)
+    return [_entry(model, entry, index) for entry in number_modules(model.schedule)]
+
+
+def _entry(model: Model, entry: Numbered, index: Mapping[str, int]) -> Plain:
+    bodies = [
+        [{**as_plain(layer), "block": index[layer.block], "module": module} for layer, module in body]
+        for body in entry.bodies
     ]
-
-
-def _entry(node: Node, index: Mapping[str, int], module: int) -> Plain:
-    if isinstance(node, Layer):
-        return {**as_plain(node), "block": index[node.block], "module": module}
-    return {_kind(node): _with_indices(as_plain(node), index), "module": module}
-
-
-def _with_indices(plain: Any, index: Mapping[str, int]) -> Any:
-    """The same, every layer's block as an index."""
-    if isinstance(plain, list):
-        return [_with_indices(item, index) for item in plain]
-    if isinstance(plain, dict):
-        return {k: index[v] if k == "block" else _with_indices(v, index) for k, v in plain.items()}
-    return plain
+    match entry.node:
+        case Parallel(streams=streams, merge=merge):
+            named = [{"name": stream.name, "body": body} for stream, body in zip(streams, bodies, strict=True)]
+            return {"parallel": {"streams": named, "merge": as_plain(merge)}, "d_model": entry_width(model, entry.node)}
+        case Integrator(type=type, steps=steps, output=output):
+            integrator = {"type": type, "steps": steps, "output": output, "bodies": bodies}
+            return {"integrator": integrator, "d_model": entry_width(model, entry.node)}
+    return bodies[0][0]
 
 
 def spec_from_config(config: Mapping[str, Any]) -> Plain:
@@ -213,7 +213,8 @@ def _node(entry: Plain, blocks: list[Plain]) -> Node:
         streams = (Stream(name=s["name"], body=_layers(s["body"], blocks)) for s in parallel["streams"])
         return Parallel(streams=tuple(streams), merge=Merge(**parallel["merge"]))
     if (integrator := entry.get("integrator")) is not None:
-        return Integrator(**{**integrator, "body": _layers(integrator["body"], blocks)})
+        fields = {key: integrator[key] for key in ("type", "steps", "output")}
+        return Integrator(**fields, body=_layers(integrator["bodies"][0], blocks))
     gating = entry["depth_gating"]
     return Layer(
         block=blocks[entry["block"]]["name"],

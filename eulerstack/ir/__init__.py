@@ -3,7 +3,7 @@
 from eulerstack.ir.fold import Run, fold, unfold
 from eulerstack.ir.laws import InitPolicy, laws
 from eulerstack.ir.lower import lower
-from eulerstack.ir.modules import distinct_modules, module_indices, plain_layers
+from eulerstack.ir.modules import Numbered, number_modules, plain_layers
 from eulerstack.ir.nodes import Block, Integrator, Layer, Model, Node, Parallel
 from eulerstack.ir.parameters import layer_parameters, parameter_table, root_parameters
 from eulerstack.ir.print import print_yaml, to_plain
@@ -18,16 +18,16 @@ __all__ = [
     "Layer",
     "Model",
     "Node",
+    "Numbered",
     "Parallel",
     "Run",
     "Totals",
     "count",
-    "distinct_modules",
     "fold",
     "laws",
     "layer_parameters",
     "lower",
-    "module_indices",
+    "number_modules",
     "parameter_table",
     "plain_layers",
     "print_yaml",

@@ -57,7 +57,7 @@ def lower(spec: Spec) -> Model:
         schedule=schedule,
         training_hints=training_hints_of(spec.training_hints),
         compatibility=compatibility_of(spec.compatibility),
-        execution_modes=modes_of(spec.execution_modes),
+        execution_modes=modes_of(spec.execution_modes, spec.layer_templates.values()),
         transition=transition_of(spec.transition),
         tissue=tissue_of(spec.tissue, blocks),
         about=about_of(spec.about),

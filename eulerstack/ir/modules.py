@@ -1,33 +1,78 @@
-"""Which modules a schedule builds: layers with one `share` tag are one module."""
+"""Which modules a schedule builds: every distinct layer below `model.layers`, wherever in the schedule it stands.
+
+Layers with one `share` tag are one module; a discrete integrator's steps have modules of their own, an ODE's share
+them. What parallel streams and ODEs have besides their layers lies below `model.merges` and `model.times`.
+"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from eulerstack.ir.nodes import Integrator, Layer, Node, Parallel
 
 
-def module_indices(schedule: Sequence[Node]) -> tuple[int, ...]:
-    """For each schedule entry the index of its module below `model.layers`, in the order of first use."""
-    shared: dict[str, int] = {}
-    indices: list[int] = []
-    count = 0
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Numbered:
+    """One schedule entry and its modules: `bodies` as it runs them, each layer with its index below `model.layers`.
+
+    `own`: the entry's index below `model.merges` (parallel) or `model.times` (ODE), else None.
+    """
+
+    node: Node
+    bodies: tuple[tuple[tuple[Layer, int], ...], ...]
+    own: int | None
+
+    @property
+    def module(self) -> int:
+        """A plain entry's only module."""
+        return self.bodies[0][0][1]
+
+
+def number_modules(schedule: Sequence[Node]) -> tuple[Numbered, ...]:
+    """Every entry with its modules, numbered in the order of first use."""
+    counters = _Counters()
+    numbered = []
     for node in schedule:
-        tag = node.share if isinstance(node, Layer) else None
-        if tag is not None and tag in shared:
-            indices.append(shared[tag])
-            continue
-        if tag is not None:
-            shared[tag] = count
-        indices.append(count)
-        count += 1
-    return tuple(indices)
+        bodies = tuple(tuple((layer, counters.module(layer)) for layer in body) for body in bodies_of(node))
+        numbered.append(Numbered(node=node, bodies=bodies, own=counters.own(node)))
+    return tuple(numbered)
 
 
-def distinct_modules(schedule: Sequence[Node]) -> tuple[Node, ...]:
-    """The schedule without the second and later uses of a shared module."""
-    first: dict[int, Node] = {}
-    for index, node in zip(module_indices(schedule), schedule, strict=True):
-        first.setdefault(index, node)
-    return tuple(first.values())
+class _Counters:
+    """The next free index of each kind, and the modules that a tag already has."""
+
+    def __init__(self) -> None:
+        self._modules = self._merges = self._times = 0
+        self._shared: dict[str, int] = {}
+
+    def module(self, layer: Layer) -> int:
+        if layer.share is not None and layer.share in self._shared:
+            return self._shared[layer.share]
+        index = self._modules
+        self._modules += 1
+        if layer.share is not None:
+            self._shared[layer.share] = index
+        return index
+
+    def own(self, node: Node) -> int | None:
+        match node:
+            case Parallel():
+                self._merges += 1
+                return self._merges - 1
+            case Integrator() if node.type != "discrete":
+                self._times += 1
+                return self._times - 1
+        return None
+
+
+def bodies_of(node: Node) -> tuple[tuple[Layer, ...], ...]:
+    """The lists of plain layers with weights of their own that an entry runs: streams, or a discrete integrator's."""
+    match node:
+        case Layer():
+            return ((node,),)
+        case Parallel():
+            return tuple(stream.body for stream in node.streams)
+        case Integrator():
+            return (node.body,) * (node.steps if node.type == "discrete" else 1)
 
 
 def plain_layers(node: Node) -> tuple[Layer, ...]:

@@ -2,12 +2,19 @@
 
 from collections.abc import Iterator
 
-from eulerstack.ir.modules import distinct_modules
-from eulerstack.ir.nodes import Block, Layer, Model, Node, Norm
+from eulerstack.ir.modules import Numbered, bodies_of, number_modules
+from eulerstack.ir.nodes import Block, Integrator, Layer, Merge, Model, Node, Norm, Parallel, ShapeChange
 from eulerstack.schema.base import ONES, ZEROS, Init, Parameter, UnknownParameters, linear, parameters_of
 
 KEYS_AND_VALUES = ("k_proj.", "v_proj.", "k_norm.")
 """What an attention with `kv_from` does not have: it attends to another layer's."""
+
+
+CONV_KERNEL = 3
+"""Width of shape_change's causal convolution."""
+
+TIME_FREQUENCIES = 8
+"""How many sine waves tell an ODE's body the time."""
 
 
 def parameter_table(model: Model) -> tuple[Parameter, ...]:
@@ -27,8 +34,6 @@ def layer_parameters(block: Block, layer: Layer) -> tuple[Parameter, ...]:
     """The parameters of one plain layer, named below `model.layers.{i}`."""
     if block.residual.type == "hyper_connection":
         raise UnknownParameters("hyper_connection")
-    if block.shape_change:
-        raise UnknownParameters("shape_change")
     if layer.depth_gating:
         raise UnknownParameters("depth_gating")
     return tuple(_layer_parameters(block, layer))
@@ -68,10 +73,63 @@ def norm_names(block: Block) -> tuple[str, ...]:
 
 def _model_parameters(model: Model) -> Iterator[Parameter]:
     yield from _embedding_parameters(model)
-    for index, node in enumerate(distinct_modules(model.schedule)):
-        for parameter in _node_parameters(model, node):
+    numbered = number_modules(model.schedule)
+    for index, (block, layer) in _distinct_layers(model, numbered).items():
+        for parameter in layer_parameters(block, layer):
             yield parameter.below(f"model.layers.{index}")
+    for entry in numbered:
+        yield from entry_parameters(model, entry)
     yield from _final_parameters(model)
+
+
+def _distinct_layers(model: Model, numbered: tuple[Numbered, ...]) -> dict[int, tuple[Block, Layer]]:
+    """Each module below `model.layers`, at its first use."""
+    first: dict[int, tuple[Block, Layer]] = {}
+    for entry in numbered:
+        for body in entry.bodies:
+            for layer, index in body:
+                first.setdefault(index, (model.block(layer.block), layer))
+    return first
+
+
+def entry_parameters(model: Model, entry: Numbered) -> Iterator[Parameter]:
+    """What a schedule entry has besides its layers, under full names: a merge's maps, an ODE's sense of time."""
+    width = entry_width(model, entry.node)
+    match entry.node:
+        case Parallel(streams=streams, merge=merge):
+            for parameter in _merge_parameters(merge, len(streams), width, model.n_heads * model.head_dim):
+                yield parameter.below(f"model.merges.{entry.own}")
+        case Integrator() if entry.own is not None:
+            init = Init("hidden", fan_in=TIME_FREQUENCIES, fan_out=width)
+            yield Parameter(f"model.times.{entry.own}.weight", (width, TIME_FREQUENCIES), init)
+
+
+def entry_width(model: Model, node: Node) -> int:
+    """The width of the stream that enters a schedule entry."""
+    return model.block(bodies_of(node)[0][0].block).d_in
+
+
+def _merge_parameters(merge: Merge, streams: int, d: int, heads: int) -> Iterator[Parameter]:
+    if merge.projection:
+        yield from linear("projection", streams * d if merge.type == "concat" else d, d, kind="residual")
+    if merge.type == "gated":
+        yield from linear("gate", d, streams, kind="router")
+    if merge.type == "cross_attn":
+        for name in ("q_proj", "k_proj", "v_proj"):
+            yield from linear(name, d, heads)
+        yield from linear("o_proj", heads, d, kind="residual")
+
+
+def _shape_change_parameters(change: ShapeChange, d_in: int) -> Iterator[Parameter]:
+    match change.projection:
+        case "linear":
+            yield from linear("proj", d_in, change.d_out)
+        case "mlp":
+            yield from linear("up_proj", d_in, change.d_out)
+            yield from linear("down_proj", change.d_out, change.d_out)
+        case "conv1d":
+            init = Init("hidden", fan_in=CONV_KERNEL * d_in, fan_out=CONV_KERNEL * change.d_out)
+            yield Parameter("conv.weight", (change.d_out, d_in, CONV_KERNEL), init)
 
 
 def _embedding_parameters(model: Model) -> Iterator[Parameter]:
@@ -97,13 +155,9 @@ def _final_parameters(model: Model) -> Iterator[Parameter]:
         yield Parameter("lm_head.weight", shape, Init("readout", fan_in=width, fan_out=model.vocab_size))
 
 
-def _node_parameters(model: Model, node: Node) -> Iterator[Parameter]:
-    if not isinstance(node, Layer):
-        raise UnknownParameters(type(node).__name__.lower())
-    yield from layer_parameters(model.block(node.block), node)
-
-
 def _layer_parameters(block: Block, layer: Layer) -> Iterator[Parameter]:
+    if block.shape_change:
+        yield from (p.below("shape_change") for p in _shape_change_parameters(block.shape_change, block.d_in))
     norms = norm_names(block)
     yield from _norms(block, norms, "mixer_norm")
     for parameter in parameters_of(block.mixer, block.d_model):

@@ -1,5 +1,6 @@
 """The sections that the architecture does not read, as plain canonical mappings: defaults filled, nulls left out."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from eulerstack.ir.blocks import Blocks
@@ -16,6 +17,8 @@ from eulerstack.schema.sections import (
     TrainingKeys,
     TransitionKeys,
 )
+from eulerstack.schema.template import TemplateKeys
+from eulerstack.schema.traits import mixers_of, shares_keys
 
 Plain = dict[str, Any]
 
@@ -47,11 +50,12 @@ def compatibility_of(keys: CompatibilityKeys) -> Plain:
     return written(keys)
 
 
-def modes_of(modes: list[ModeKeys] | None) -> list[Plain] | None:
-    """`execution_modes`; a phase sees the earlier phases' keys unless it says no."""
+def modes_of(modes: list[ModeKeys] | None, templates: Iterable[TemplateKeys]) -> list[Plain] | None:
+    """`execution_modes`; whether an unwritten `kv_share` shares follows from the mixers."""
     if modes is None:
         return None
-    return [written(mode.model_copy(update={"kv_share": mode.kv_share is not False})) for mode in modes]
+    mixers = mixers_of(templates)
+    return [written(mode.model_copy(update={"kv_share": shares_keys(mode, mixers)})) for mode in modes]
 
 
 def transition_of(keys: TransitionKeys | None) -> Plain | None:

@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass
 
-from eulerstack.ir.modules import module_indices
-from eulerstack.ir.nodes import Model
+from eulerstack.ir.modules import number_modules
+from eulerstack.ir.nodes import Integrator, Model, Parallel
 from eulerstack.ir.parameters import parameter_table
 from eulerstack.schema.base import Parameter
+
+OWN = {Parallel: "merges", Integrator: "times"}
+"""Below what a schedule entry's own tensors lie."""
 
 EMBEDDINGS = ("model.embed_tokens.", "model.embed_positions.")
 
@@ -44,8 +47,13 @@ def count(model: Model) -> Totals:
 
 
 def _by_layer(model: Model, table: tuple[Parameter, ...]) -> list[list[Parameter]]:
-    by_module: dict[int, list[Parameter]] = {}
+    by_name: dict[str, list[Parameter]] = {}
     for parameter in table:
-        if parameter.name.startswith("model.layers."):
-            by_module.setdefault(int(parameter.name.split(".")[2]), []).append(parameter)
-    return [by_module.pop(index, []) for index in module_indices(model.schedule)]
+        by_name.setdefault(".".join(parameter.name.split(".")[:3]), []).append(parameter)
+    return [
+        [
+            *(p for body in entry.bodies for _, index in body for p in by_name.pop(f"model.layers.{index}", [])),
+            *by_name.pop(f"model.{OWN.get(type(entry.node))}.{entry.own}", []),
+        ]
+        for entry in number_modules(model.schedule)
+    ]

@@ -10,6 +10,7 @@ from .feed_forward import GatedMlp, Mlp
 from .mixers import MIXERS
 from .mixture_of_experts import MixtureOfExperts
 from .normalization import build_norm
+from .shape_change import ShapeChange
 
 
 class LayerOutput(NamedTuple):
@@ -48,6 +49,8 @@ class EulerStackDecoderLayer(GradientCheckpointingLayer):
         self.parallel = block["residual"]["type"] == "parallel"
         self.scaling = block["residual"]["scaling"]
         self.dropout = nn.Dropout(config.training_hints.get("dropout", 0.0))
+        change = block["shape_change"]
+        self.shape_change = ShapeChange(block["d_in"], change) if change else None
         self.mixer = MIXERS[block["mixer"]["type"]](config, block, layer_idx)
         self.ffn = build_ffn(config, block)
         self.lends_keys = block.get("lends_keys", False)
@@ -62,12 +65,25 @@ class EulerStackDecoderLayer(GradientCheckpointingLayer):
         needs_ffn_post = norm_after and has_ffn and not (self.parallel and post)
         self.ffn_post_norm = build_norm(norm, d_model) if needs_ffn_post else None
 
-    def forward(self, hidden_states: torch.Tensor, input_ids: torch.Tensor | None = None, **context) -> LayerOutput:
+    def forward(
+        self,
+        hidden_states: torch.Tensor,
+        borrowed_key: torch.Tensor | None = None,
+        borrowed_value: torch.Tensor | None = None,
+        input_ids: torch.Tensor | None = None,
+        **context,
+    ) -> LayerOutput:
         """`hidden_states` [B, T, M] → the same shape.
 
-        `context` is what mixers read: `attention_masks` and `position_embeddings` by kind, `position_ids` [B, T],
-        `token_mask` [B, T] (0 for padding, None without any), `past_key_values` and `cache_index`, `shared_kv`.
+        `borrowed_key` and `borrowed_value` are what a lending layer returned; like the stream they stand first, where
+        reentrant checkpointing looks for what carries gradient. `context` is what mixers read: `attention_masks` and
+        `position_embeddings` by kind, `position_ids` [B, T], `token_mask` [B, T] (0 for padding, None without any),
+        `past_key_values` and `cache_index`.
         """
+        context["shared_kv"] = (borrowed_key, borrowed_value)
+        if self.shape_change is not None:
+            hidden_states = self.shape_change(hidden_states, **context)
+            context["cache_index"] += len(self.shape_change.state_layers())
         for_ffn = {"token_mask": context.get("token_mask"), "input_ids": input_ids}
         if self.parallel:
             return self._parallel(hidden_states, context, for_ffn)
@@ -80,11 +96,13 @@ class EulerStackDecoderLayer(GradientCheckpointingLayer):
 
     def state_layers(self) -> list:
         """Fresh, empty cache layers for every stateful module of this layer."""
-        return self.mixer.state_layers()
+        before = self.shape_change.state_layers() if self.shape_change is not None else []
+        return before + self.mixer.state_layers()
 
     def mask_kinds(self, cache_index: int) -> dict:
         """The kinds of attention mask that this layer reads, each with a cache layer that tells its sizes."""
-        return self.mixer.mask_kinds(cache_index)
+        before = self.shape_change.state_layers() if self.shape_change is not None else []
+        return self.mixer.mask_kinds(cache_index + len(before))
 
     def _branch(self, x, module, norm_in, norm_out, context: dict) -> tuple[torch.Tensor, tuple]:
         update, *rest = module(x if norm_in is None else norm_in(x), **context)

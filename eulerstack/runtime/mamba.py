@@ -4,7 +4,8 @@ Features: both variants, with a state that decoding carries on; RMSNorm of Δ, B
 share B and C; left padding that leaves no trace; mamba_ssm's kernels where installed. State constants (A, D, Mamba-2's
 Δ bias) and the recurrence stay in fp32 under every dtype.
 
-Shape suffixes: B batch, T tokens, M d_model, I inner channels, R rank of Δ, H heads, P head_dim, G groups, N state size.
+Shape suffixes: B batch, T tokens, M d_model, I inner channels, R rank of Δ, H heads, P head_dim, G groups, N state
+size.
 """
 
 from abc import ABC, abstractmethod

@@ -17,6 +17,9 @@ from .integrators import METHODS, OdeTime
 from .parallel_streams import StreamMerge
 from .router_losses import Routing
 
+KEYS_AND_VALUES = ("mixer.k_proj.", "mixer.v_proj.", "mixer.k_norm.")
+"""What a layer that borrows keys does not have."""
+
 
 class NodeBoundary(nn.Identity):
     """Passes the stream on between the schedule's entries: where `output_hidden_states` reads it."""
@@ -41,10 +44,10 @@ class LayerStep:
 
     def run(self, model, hidden_states: torch.Tensor, context: dict, trace: Trace) -> torch.Tensor:
         """The stream [B, T, M] after this layer."""
-        shared = None if self.kv_source is None else trace.lent[self.kv_source]
+        borrowed = () if self.kv_source is None else trace.lent[self.kv_source]
         layer = model.layers[self.module]
         # Reentrant checkpointing hands back a bare tuple.
-        out = LayerOutput(*layer(hidden_states, cache_index=self.cache_index, shared_kv=shared, **context))
+        out = LayerOutput(*layer(hidden_states, *borrowed, cache_index=self.cache_index, **context))
         if out.router_logits is not None:
             trace.routings.append(Routing(out.router_logits, out.router_index))
         if out.key is not None:
@@ -174,9 +177,11 @@ def plan_layers(schedule: list[dict], blocks: list[dict]) -> dict[int, dict]:
             plan = plans.setdefault(entry["module"], dict(blocks[entry["block"]]))
             plan["depth_gating"] = entry["depth_gating"]
             if entry["kv_from"] is not None:
+                lender = _lender(entries, index)
                 plan["borrows_keys"] = True
-                plan["borrowed_window"] = _stored_window(entries, index, blocks)
-                plans[entries[index + entry["kv_from"]]["module"]]["lends_keys"] = True
+                plan["borrowed_window"] = _stored_window(blocks[lender["block"]])
+                plan["init"] = {n: law for n, law in plan["init"].items() if not n.startswith(KEYS_AND_VALUES)}
+                plans[lender["module"]]["lends_keys"] = True
     return dict(sorted(plans.items()))
 
 
@@ -190,11 +195,16 @@ def _bodies(schedule: list[dict]) -> Iterator[list[dict]]:
             yield from entry["integrator"]["bodies"]
 
 
-def _stored_window(entries: list[dict], index: int, blocks: list[dict]) -> int | None:
-    """The window of the cache that entry `index` reads: its own, or that of the layer at the end of its kv_from."""
+def _lender(entries: list[dict], index: int) -> dict:
+    """The entry whose keys and values entry `index` reads, at the end of its chain of kv_from."""
     while entries[index]["kv_from"] is not None:
         index += entries[index]["kv_from"]
-    spec = blocks[entries[index]["block"]]["mixer"]["attention"]
+    return entries[index]
+
+
+def _stored_window(block: dict) -> int | None:
+    """The window of an attention's cache."""
+    spec = block["mixer"]["attention"]
     dilation = spec["window_dilation"] if spec["window_mode"] == "dilated" else 1
     return None if spec["window"] is None else (spec["window"] - 1) * dilation + 1
 

@@ -120,7 +120,7 @@ class SelectiveScan(torch.autograd.Function):
 
 
 class Block:
-    """Buffers for `BLOCK` steps: exp(Δ A) in `decay` and the states in `states`, each [K, B, N, I]; and the inputs Δx."""
+    """Buffers for `BLOCK` steps, `decay` = exp(Δ A) and `states`, each [K, B, N, I]; and the inputs Δx of all steps."""
 
     def __init__(self, x_BTI, delta_BTI, A_IN, B_BTN):
         n_tokens = x_BTI.shape[1]

@@ -4,7 +4,7 @@ In chunks, as matrix products (state space duality, Dao & Gu 2024): inside a chu
 decay between the two tokens; between chunks one state a head is carried on. Decays are exponentials of sums of Δ·A ≤ 0
 alone, never of a difference of long sums, so nothing overflows and nothing cancels.
 
-Shape suffixes: B batch, T tokens, c chunks, Q tokens of a chunk, H heads, G groups of R heads, P head_dim, N state size.
+Shape suffixes: B batch, T tokens, c chunks of Q tokens, H heads in G groups of R, P head_dim, N state size.
 """
 
 import torch

@@ -1,4 +1,4 @@
-"""Kernels of state-spaces/mamba and Dao-AILab/causal-conv1d, used on a GPU where they are installed and never needed."""
+"""Kernels of the packages mamba-ssm and causal-conv1d: used on a GPU where they are installed, never needed."""
 
 from collections.abc import Callable
 

@@ -4,7 +4,7 @@ from math import isclose, sqrt
 
 import pytest
 
-from eulerstack.ir import count, laws, module_indices, parameter_table, unsupported
+from eulerstack.ir import count, laws, number_modules, parameter_table, unsupported
 from eulerstack.schema.base import UnknownParameters
 from tests.ir.specs import LLAMA, llama, model_of
 
@@ -93,7 +93,7 @@ def test_a_narrow_embedding_is_projected_in_and_out():
 def test_a_shared_module_stands_once():
     schedule = "[{template: decoder, share: s, repeat: 3}, {template: decoder}, {template: decoder, share: s}]"
     model = llama(layer_schedule=schedule)
-    assert module_indices(model.schedule) == (0, 0, 0, 1, 0)
+    assert [entry.module for entry in number_modules(model.schedule)] == [0, 0, 0, 1, 0]
     assert {name.split(".")[2] for name in table(layer_schedule=schedule) if ".layers." in name} == {"0", "1"}
     per_layer = count(model).per_layer
     assert per_layer[0] == per_layer[3] > 0
@@ -203,5 +203,6 @@ def test_what_the_runtime_lacks_is_named_with_its_place(replaced, finding):
 
 
 def test_a_primitive_without_stated_tensors_is_named():
-    with pytest.raises(UnknownParameters, match="integrator"):
-        parameter_table(llama(layer_schedule="[{integrator: {type: ode_euler, steps: 2, body: decoder}}]"))
+    hyper = template(rest=", residual: {type: hyper_connection, hyper: {expand: 2}}")
+    with pytest.raises(UnknownParameters, match="hyper_connection"):
+        parameter_table(llama(layer_templates=hyper))

@@ -1,0 +1,52 @@
+"""The parameter table states exactly the tensors of the built model, and each of them has a law that is followed."""
+
+import math
+
+import pytest
+import torch
+
+from eulerstack.compiler import config_dict
+from eulerstack.ir import laws, parameter_table
+from eulerstack.runtime.configuration_eulerstack import EulerStackConfig
+from eulerstack.runtime.modeling_eulerstack import EulerStackForCausalLM
+from tests.runtime.models import SPECS, to_ir
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_table_equals_built_model(name):
+    model_ir = to_ir(SPECS[name])
+    model = EulerStackForCausalLM(EulerStackConfig(**config_dict(model_ir)))
+    built = {n: tuple(t.shape) for n, t in model.state_dict().items()}
+    if model.config.tie_word_embeddings:
+        del built["lm_head.weight"]
+    assert {p.name: p.shape for p in parameter_table(model_ir)} == built
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_built_tensors_follow_their_laws(name):
+    model_ir = to_ir(SPECS[name])
+    torch.manual_seed(0)
+    built = EulerStackForCausalLM(EulerStackConfig(**config_dict(model_ir))).state_dict()
+    for tensor_name, law in laws(model_ir).items():
+        check_law(built[tensor_name].double(), law)
+
+
+def check_law(tensor: torch.Tensor, law: dict) -> None:
+    """Constants exactly; moments within five standard errors."""
+    tolerance = 5 / math.sqrt(tensor.numel())
+    match law["law"]:
+        case "zeros":
+            assert (tensor == 0).all()
+        case "ones":
+            assert (tensor == 1).all()
+        case "constant":
+            assert torch.allclose(tensor, torch.full_like(tensor, law["value"]), atol=0, rtol=1e-6)
+        case "normal":
+            assert abs(tensor.mean().item()) < tolerance * law["std"]
+            assert abs(tensor.square().mean().sqrt().item() / law["std"] - 1) < tolerance
+        case "uniform":
+            width = law["high"] - law["low"]
+            assert law["low"] <= tensor.min() and tensor.max() <= law["high"]
+            assert abs(tensor.mean().item() - (law["low"] + law["high"]) / 2) < tolerance * width
+        case own:
+            assert tensor.isfinite().all(), own
