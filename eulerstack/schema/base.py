@@ -74,6 +74,10 @@ ZEROS = Init("zeros")
 ONES = Init("ones")
 
 
+StateElements = dict[Literal["fp32", "model"], int]
+"""How many numbers one sequence's decoding state holds: those always in fp32, and those in the model's dtype."""
+
+
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """One tensor of the built model: its name below its block, its shape, its start.

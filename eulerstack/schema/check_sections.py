@@ -150,8 +150,8 @@ def _check_phases(parts: Parts, findings: Findings) -> None:
         if mode.name in seen:
             findings.add("duplicate-name", (*path, "name"), name=mode.name, list="execution_modes")
         seen.add(mode.name)
-        recurrent = sorted({name for name in mixers_of(parts) if keeps_recurrent_state(name)})
-        if mode.kv_share is False and recurrent:
+        recurrent = sorted({name for name in mixers_of(parts.templates.values()) if keeps_recurrent_state(name)})
+        if recurrent and parts.written(*path, "kv_share") and not mode.kv_share:
             findings.add("kv-share-recurrent", (*path, "kv_share"), mixers=", ".join(recurrent))
     if parts.transition is None or not parts.sound("transition"):
         return

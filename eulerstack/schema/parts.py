@@ -108,7 +108,7 @@ def read_parts(document_root: Mapping) -> tuple[Parts, list[Diagnostic]]:
         about=_optional(reader, AboutKeys, "about"),
         transition=_optional(reader, TransitionKeys, "transition"),
         tissue=_optional(reader, TissueKeys, "tissue"),
-        templates={name: _template_parts(reader, ("layer_templates", name)) for name in names},
+        templates={name: _template_parts(reader, ("layer_templates", name), whole[name]) for name in names},
         whole_templates={name: template for name, template in whole.items() if template},
         schedule=[entry for entry in schedule if entry],
         entries=list(_entries(reader, ("layer_schedule",))),
@@ -121,7 +121,11 @@ def read_parts(document_root: Mapping) -> tuple[Parts, list[Diagnostic]]:
     return parts, reader.diagnostics
 
 
-def _template_parts(reader: Reader, path: Path) -> TemplateParts:
+def _template_parts(reader: Reader, path: Path, whole: TemplateKeys | None) -> TemplateParts:
+    """From the whole template where it could be read, else each part on its own."""
+    if whole:
+        return TemplateParts(**dict(whole))
+
     def read(keys: type[K], name: str) -> K | None:
         return None if _is_null(reader.root, (*path, name)) else reader.read(keys, (*path, name), report=False)
 

@@ -157,7 +157,7 @@ class ModeKeys(Keys):
 
     name: Text
     max_tokens: Size
-    kv_share: bool | None = None
+    kv_share: bool = False
     loss_weight: NonNegative = 1.0
     visible_to_user: bool = True
     per_token_rationale: bool = False

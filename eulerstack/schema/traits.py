@@ -1,10 +1,12 @@
 """What a spec's templates are made of, as far as checks across sections need to know."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from eulerstack.schema.mixers import AttentionKeys, MixerKeys, SingleMixerKeys
 from eulerstack.schema.parts import Parts, TemplateParts
 from eulerstack.schema.schedule import PlainKeys
+from eulerstack.schema.sections import ModeKeys
+from eulerstack.schema.template import TemplateKeys
 
 RECURRENT = frozenset({"mamba", "retnet", "hyena", "ttt_layer", "gated_deltanet"})
 """Mixers whose decoding state mixes all past tokens, so that no part of the past can be hidden again."""
@@ -26,20 +28,28 @@ def single_mixers(keys: MixerKeys | None) -> Iterator[SingleMixerKeys]:
         yield keys
 
 
-def mixer_types(template: TemplateParts) -> set[str]:
+def mixer_types(template: TemplateParts | TemplateKeys) -> set[str]:
     """The types of a template's mixer, branches instead of branched."""
     return {single.type for single in single_mixers(template.mixer)}
 
 
-def mixers_of(parts: Parts) -> set[str]:
+def mixers_of(templates: Iterable[TemplateParts | TemplateKeys]) -> set[str]:
     """The types of all templates' mixers, branches included, and `memory` where a template has one."""
-    found = {kind for template in parts.templates.values() for kind in mixer_types(template)}
-    return found | ({"memory"} if any(template.memory for template in parts.templates.values()) else set())
+    each = list(templates)
+    found = {kind for template in each for kind in mixer_types(template)}
+    return found | ({"memory"} if any(template.memory for template in each) else set())
 
 
 def keeps_recurrent_state(name: str) -> bool:
     """Whether a mixer, or the memory, keeps a state that no part of the past can be taken out of."""
     return name in RECURRENT or name == "memory"
+
+
+def shares_keys(mode: ModeKeys, mixers: Iterable[str]) -> bool:
+    """Whether a phase sees the earlier phases' keys: as written, else only where a mixer's state cannot hide them."""
+    if "kv_share" in mode.model_fields_set:
+        return mode.kv_share
+    return any(keeps_recurrent_state(name) for name in mixers)
 
 
 def reads_rope(parts: Parts) -> bool:

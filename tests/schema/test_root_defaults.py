@@ -133,7 +133,7 @@ SECTIONS = {
     "compatibility.quant_aware_training.dequant_to": None,
     "execution_modes.name": REQUIRED,
     "execution_modes.max_tokens": REQUIRED,
-    "execution_modes.kv_share": None,
+    "execution_modes.kv_share": False,
     "execution_modes.loss_weight": 1.0,
     "execution_modes.visible_to_user": True,
     "execution_modes.per_token_rationale": False,

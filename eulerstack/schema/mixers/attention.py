@@ -18,6 +18,7 @@ from eulerstack.schema.base import (
     Positive,
     Probability,
     Size,
+    StateElements,
     UnknownParameters,
     linear,
 )
@@ -245,6 +246,15 @@ class Attention:
             yield from linear("g_proj", d_model, value_width)
         if self.attention_sinks and self.attention_sinks.learnable:
             yield Parameter("sinks", (self.n_heads * self.attention_sinks.n_per_head,), ZEROS, fp32=True)
+
+    def state_elements(self, d_model: int, tokens: int) -> StateElements | None:
+        """Keys and values of the tokens a later query may still see; None where not stated yet."""
+        if self.compression or self.mla:
+            return None
+        if self.window and self.window_mode in ("sliding", "dilated"):
+            # The window counts the query itself, which need not wait in the cache.
+            tokens = min(tokens, (self.window - 1) * (self.window_dilation or 1))
+        return {"model": tokens * self.n_kv_heads * self.head_dim * (1 if self.v_from_k else 2)}
 
     def _projections(self, d_model: int) -> Iterator[Parameter]:
         q_width, kv_width = self.n_heads * self.head_dim, self.n_kv_heads * self.head_dim

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import ClassVar, Literal
 
-from eulerstack.schema.base import ONES, ZEROS, Dims, Init, Keys, Parameter, Size, linear
+from eulerstack.schema.base import ONES, ZEROS, Dims, Init, Keys, Parameter, Size, StateElements, linear
 from eulerstack.schema.report import Report
 
 PUBLISHED_HEAD_DIM = 64
@@ -76,6 +76,14 @@ class Mamba:
             yield from self._second(d_model, inner)
         yield from linear("out_proj", inner, d_model, kind="residual")
 
+    def state_elements(self, d_model: int, tokens: int) -> StateElements:
+        """The recurrence's state and the convolution's last inputs, however many tokens there were."""
+        inner = self.expand * d_model
+        return {"fp32": inner * self.d_state, "model": self._convolved(inner) * (self.d_conv - 1)}
+
+    def _convolved(self, inner: int) -> int:
+        return inner if self.variant == "mamba1" else inner + 2 * (self.n_groups or 1) * self.d_state
+
     def _first(self, d_model: int, inner: int) -> Iterator[Parameter]:
         rank, state = self.dt_rank or 0, self.d_state
         yield from linear("in_proj", d_model, 2 * inner)
@@ -92,7 +100,7 @@ class Mamba:
 
     def _second(self, d_model: int, inner: int) -> Iterator[Parameter]:
         heads = inner // (self.head_dim or inner)
-        convolved = inner + 2 * (self.n_groups or 1) * self.d_state
+        convolved = self._convolved(inner)
         yield from linear("in_proj", d_model, inner + convolved + heads)
         yield from depthwise_conv("conv1d", convolved, self.d_conv)
         yield Parameter("dt_bias", (heads,), TIME_STEP, fp32=True)
