@@ -9,11 +9,14 @@ import torch
 from tests.interop.configs import CLASSES, GATES, settings
 from tests.interop.models import Pair, assert_close, pair, tokens
 
-SEEDS = range(6)
-CASES = [(family, seed) for family in CLASSES for seed in SEEDS]
+CASES = [
+    pytest.param((family, seed), marks=[pytest.mark.slow] if seed >= 4 else [], id=f"{family}-{seed}")
+    for family in CLASSES
+    for seed in range(16)
+]
 
 
-@pytest.fixture(params=CASES, ids=lambda case: f"{case[0]}-{case[1]}", scope="module")
+@pytest.fixture(params=CASES, scope="module")
 def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Pair:
     family, seed = request.param
     attention = "sdpa" if seed % 2 and family != "gemma2" else "eager"
