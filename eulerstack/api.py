@@ -2,7 +2,7 @@
 
 A spec is named by a path, a preset's name or a name that a notebook bound, or given as a `Source` or as YAML text (a
 string of more than one line). A wrong spec raises an EulerStackError with all its errors; only `validate` reports them
-instead. Nothing here loads torch before `compile` or `import_model` needs it.
+instead. Nothing but `import_model`, `import_spec` and `register` loads torch.
 """
 
 from collections.abc import Callable, Iterable
@@ -114,19 +114,23 @@ def compile(
 
     Raises EulerStackError for a wrong spec, a primitive that is not built yet, a place that may not be written.
     """
-    text = shrink(ref).source if twin else source(ref)
-    loaded = load(text)
+    loaded = load(ref)
     locate = partial(_authored_span, loaded.spec)
     check_supported(loaded.model, locate)
+    if twin:
+        loaded = load(_twin(loaded))
     # a twin is small and narrow on purpose, so what realism says of its numbers is no news
-    result = Compilation(text, loaded.model, () if twin else loaded.findings)
+    result = Compilation(loaded.source, loaded.model, () if twin else loaded.findings)
     if dry_run:
         return result
+    if output:
+        write_json_file(output, result.config)
+        result = replace(result, output=Path(output))
     if output_dir:
         directory = compile_model(
             loaded.model,
             output_dir,
-            source_text=text.text,
+            source_text=loaded.source.text,
             locate=locate,
             overwrite=overwrite,
             tokenizer=tokenizer,
@@ -134,16 +138,12 @@ def compile(
             progress=progress,
         )
         result = replace(result, directory=directory, findings=(*result.findings, *directory.warnings))
-    if output:
-        write_json_file(output, result.config)
-        result = replace(result, output=Path(output))
     return result
 
 
 def shrink(ref: Ref) -> SpecText:
     """A spec's tiny twin: the same pattern of blocks at toy sizes. Raises EulerStackError for a wrong spec."""
-    loaded = load(ref)
-    return SpecText(Source(f"{loaded.model.name}-tiny.yml", print_yaml(twin_of(loaded.model))))
+    return SpecText(_twin(load(ref)))
 
 
 def import_model(
@@ -234,6 +234,10 @@ def _examine(text: Source) -> tuple[Loaded | None, list[Diagnostic]]:
         return None, in_text_order([*found, *failure.diagnostics])
     findings = tuple(found)
     return Loaded(source=text, document=document, spec=checked.spec, model=model, findings=findings), found
+
+
+def _twin(loaded: Loaded) -> Source:
+    return Source(f"{loaded.model.name}-tiny.yml", print_yaml(twin_of(loaded.model)))
 
 
 def _authored_span(spec: Spec, path: str) -> Span | None:

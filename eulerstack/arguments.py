@@ -5,16 +5,13 @@ it, argparse's own words included. Every mistake in a call is a `ValidationError
 process but `--help` and `--version`, which raise SystemExit(0) as argparse does.
 """
 
-import argparse
-import unicodedata
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, NoReturn
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from typing import Any
 
 from eulerstack import __version__, i18n
-from eulerstack.diagnostics import EulerStackError, error
-from eulerstack.diagnostics.suggest import nearest
+from eulerstack.parser import Parser, translated_argparse, usage
 
 LARGEST_SEED = 2**63 - 1
 LONGEST_DEMO = 86_400
@@ -38,55 +35,62 @@ def split_language(argv: Sequence[str]) -> tuple[str | None, list[str]]:
     return lang, rest
 
 
-def parse(argv: Sequence[str], *, prog: str = "eulerstack", cell: bool = False) -> Namespace:
+class Place(StrEnum):
+    """Where a call stands, and what it is called there."""
+
+    SHELL = "eulerstack"
+    LINE = "%eulerstack"
+    CELL = "%%eulerstack"
+
+
+def parse(argv: Sequence[str], place: Place = Place.SHELL) -> Namespace:
     """The call as a namespace, in the current language; `--lang` has been split off before.
 
-    `cell`: the spec is the body of a notebook cell, so no spec is named. Raises EulerStackError for a wrong call and
-    SystemExit(0) after `--help` or `--version`.
+    Over a cell no spec is named, for the cell is it. Raises EulerStackError for a wrong call and SystemExit(0) after
+    `--help` or `--version`.
     """
-    with _translated_argparse():
-        parser = build(prog=prog, cell=cell)
+    with translated_argparse():
+        parser = build(place)
         namespace, extra = parser.parse_known_args(list(argv))
         active: Parser = getattr(namespace, "parser", parser)
         if extra:
-            _refuse(extra[0], active)
+            active.refuse(extra[0])
         _check_spec(namespace, active)
         _check_import(namespace)
     return namespace
 
 
-def build(*, prog: str = "eulerstack", cell: bool = False) -> "Parser":
+def build(place: Place = Place.SHELL) -> Parser:
     """The whole parser in the current language."""
-    parser = Parser(prog=prog, description=_text("root.about"), epilog=_text("root.epilog"))
+    parser = Parser(prog=place.value, description=_text("root.about"), epilog=_text("root.epilog"))
     parser.add_argument("--lang", choices=i18n.LANGUAGES, metavar="|".join(i18n.LANGUAGES), help=_text("root.lang"))
     parser.add_argument(
         "--version", action="version", version=f"eulerstack {__version__}", help=_text("argparse.version")
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title=_text("root.commands"))
-    for name, configure in (CELL_COMMANDS if cell else COMMANDS).items():
-        sub = _add(commands, name, name)
-        configure(sub, cell)
+    for name, configure in COMMANDS[place].items():
+        configure(_add(commands, name, name), place)
     return parser
 
 
-# One function per command, in the order of `--help`.
+# One function per command.
 
 
-def _validate(parser: "Parser", cell: bool) -> None:
-    _spec(parser, cell)
+def _validate(parser: Parser, place: Place) -> None:
+    _spec(parser, place)
     _flag(parser, "validate.report", "--report")
     _flag(parser, "validate.strict", "--strict")
     _flag(parser, "validate.validate-only", "--validate-only")
     _format(parser)
 
 
-def _explain(parser: "Parser", cell: bool) -> None:
-    _spec(parser, cell)
+def _explain(parser: Parser, place: Place) -> None:
+    _spec(parser, place)
     _format(parser)
 
 
-def _compile(parser: "Parser", cell: bool) -> None:
-    _spec(parser, cell)
+def _compile(parser: Parser, place: Place) -> None:
+    _spec(parser, place)
     _option(parser, "compile.output", "-o", "--output", metavar="FILE")
     _option(parser, "compile.output-dir", "--output-dir", metavar="DIR")
     _flag(parser, "compile.overwrite", "--overwrite")
@@ -97,7 +101,7 @@ def _compile(parser: "Parser", cell: bool) -> None:
     _flag(parser, "compile.twin", "--twin")
 
 
-def _import(parser: "Parser", _: bool) -> None:
+def _import(parser: Parser, _: Place) -> None:
     parser.add_argument("directory", metavar="HF_DIR", help=_text("import.directory"))
     _option(parser, "import.output-dir", "--output-dir", metavar="DIR")
     _flag(parser, "import.yaml-only", "--yaml-only")
@@ -105,12 +109,12 @@ def _import(parser: "Parser", _: bool) -> None:
     _flag(parser, "import.overwrite", "--overwrite")
 
 
-def _schema(parser: "Parser", _: bool) -> None:
+def _schema(parser: Parser, _: Place) -> None:
     parser.add_argument("path", metavar="PATH", nargs="?", default="", help=_text("schema.path"))
     _format(parser)
 
 
-def _presets(parser: "Parser", _: bool) -> None:
+def _presets(parser: Parser, _: Place) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True, title=_text("root.commands"))
     _format(_add(actions, "list", "presets.list"))
     show = _add(actions, "show", "presets.show")
@@ -120,19 +124,19 @@ def _presets(parser: "Parser", _: bool) -> None:
     copy.add_argument("file", metavar="FILE", help=_text("presets.file"))
 
 
-def _shrink(parser: "Parser", cell: bool) -> None:
-    _spec(parser, cell)
+def _shrink(parser: Parser, place: Place) -> None:
+    _spec(parser, place)
     _option(parser, "shrink.output", "-o", "--output", metavar="FILE")
     _flag(parser, "shrink.overwrite", "--overwrite")
 
 
-def _draw(parser: "Parser", cell: bool) -> None:
-    _spec(parser, cell)
+def _draw(parser: Parser, place: Place) -> None:
+    _spec(parser, place)
     _option(parser, "draw.output", "-o", "--output", metavar="FILE")
 
 
-def _demo(parser: "Parser", cell: bool) -> None:
-    _spec(parser, cell)
+def _demo(parser: Parser, place: Place) -> None:
+    _spec(parser, place)
     parser.set_defaults(default_spec="arch_beginner_llama")
     _option(parser, "demo.output-dir", "--output-dir", metavar="DIR")
     _flag(parser, "demo.overwrite", "--overwrite")
@@ -140,57 +144,53 @@ def _demo(parser: "Parser", cell: bool) -> None:
     _option(parser, "demo.seed", "--seed", type=_seed, default=0, metavar="N")
 
 
-def _show(parser: "Parser", cell: bool) -> None:
-    _spec(parser, cell)
+def _show(parser: Parser, place: Place) -> None:
+    _spec(parser, place)
 
 
-COMMANDS = {
+_ABOUT_A_SPEC: dict[str, Callable[[Parser, Place], None]] = {
     "validate": _validate,
     "explain": _explain,
     "compile": _compile,
-    "import": _import,
-    "schema": _schema,
-    "presets": _presets,
     "shrink": _shrink,
     "draw": _draw,
-    "demo": _demo,
 }
-
-
-SPEC_COMMANDS = ("validate", "explain", "compile", "shrink", "draw")
-CELL_COMMANDS = {"show": _show} | {name: COMMANDS[name] for name in SPEC_COMMANDS}
-"""The commands that work on a spec, as they stand over a cell."""
+_ABOUT_OTHER_THINGS = {"import": _import, "schema": _schema, "presets": _presets}
+COMMANDS = {
+    Place.SHELL: _ABOUT_A_SPEC | _ABOUT_OTHER_THINGS | {"demo": _demo},
+    Place.LINE: _ABOUT_A_SPEC | _ABOUT_OTHER_THINGS,
+    Place.CELL: {"show": _show} | _ABOUT_A_SPEC,
+}
+"""The commands of each place, in the order of `--help`."""
 
 
 # What the commands share.
 
 
-def _spec(parser: "Parser", cell: bool) -> None:
-    if cell:
-        _option(parser, "root.out", "--out", metavar="NAME")
-        return
-    parser.add_argument("spec", metavar="SPEC", nargs="?", help=_text("root.spec"))
-    _option(parser, "root.preset", "--preset", metavar="NAME|PATH")
-    parser.set_defaults(needs_spec=True)
-    if parser.prog.startswith("%"):
+def _spec(parser: Parser, place: Place) -> None:
+    if place is not Place.CELL:
+        parser.add_argument("spec", metavar="SPEC", nargs="?", help=_text("root.spec"))
+        _option(parser, "root.preset", "--preset", metavar="NAME|PATH")
+        parser.set_defaults(needs_spec=True)
+    if place is not Place.SHELL:
         _option(parser, "root.out", "--out", metavar="NAME")
 
 
-def _format(parser: "Parser") -> None:
+def _format(parser: Parser) -> None:
     _option(parser, "root.format", "--format", choices=("text", "json"), default="text")
 
 
-def _option(parser: "Parser", key: str, *names: str, **settings: Any) -> None:
+def _option(parser: Parser, key: str, *names: str, **settings: Any) -> None:
     if "choices" in settings:
         settings["metavar"] = "|".join(settings["choices"])
     parser.add_argument(*names, help=_text(key), **settings)
 
 
-def _flag(parser: "Parser", key: str, *names: str, **settings: Any) -> None:
+def _flag(parser: Parser, key: str, *names: str, **settings: Any) -> None:
     parser.add_argument(*names, action="store_true", help=_text(key), **settings)
 
 
-def _add(commands: Any, name: str, key: str) -> "Parser":
+def _add(commands: Any, name: str, key: str) -> Parser:
     about = _text(f"{key}.about")
     parser: Parser = commands.add_parser(name, help=about, description=about)
     parser.set_defaults(parser=parser)
@@ -217,32 +217,13 @@ def _seconds(word: str) -> float:
     return seconds
 
 
-# Mistakes.
-
-
-def usage(code: str, *, see: str = "eulerstack --help", fix: str = "fix", **params: object) -> EulerStackError:
-    """The error of a wrong call."""
-    return error(code, params=params, fix=fix, see=see)
-
-
 def _known_language(word: str) -> str:
     if word not in i18n.LANGUAGES:
         raise usage("unknown-language", value=word, known=", ".join(i18n.LANGUAGES))
     return word
 
 
-def _refuse(word: str, parser: "Parser") -> NoReturn:
-    see = f"{parser.prog} --help"
-    if not word.startswith("-"):
-        raise usage("surplus-argument", see=see, value=word, usage=parser.format_usage())
-    option = word.split("=", 1)[0]
-    known = [name for action in parser._actions for name in action.option_strings if name.startswith("--")]
-    close = nearest(option, known)
-    params = {"value": option, "command": parser.prog, "known": " ".join(sorted(known)), "nearest": close}
-    raise usage("unknown-option", see=see, fix="fix_nearest" if close else "fix", **params)
-
-
-def _check_spec(namespace: Namespace, parser: "Parser") -> None:
+def _check_spec(namespace: Namespace, parser: Parser) -> None:
     if not getattr(namespace, "needs_spec", False):
         return
     see = f"{parser.prog} --help"
@@ -261,92 +242,3 @@ def _check_import(namespace: Namespace) -> None:
     yaml, directory, file = namespace.yaml_only, namespace.output_dir, namespace.output
     if not (yaml or directory) or (file and (directory or not yaml)):
         raise usage("import-where", see="eulerstack import --help")
-
-
-class Parser(argparse.ArgumentParser):
-    """An argparse parser whose mistakes are diagnostics and whose help wraps by terminal cells."""
-
-    def __init__(self, **settings: Any):
-        super().__init__(**settings, allow_abbrev=False, formatter_class=_Formatter)
-
-    def error(self, message: str) -> NoReturn:
-        """Raise what argparse would have printed before exiting."""
-        raise usage("bad-call", see=f"{self.prog} --help", message=message, usage=self.format_usage())
-
-    def _check_value(self, action: argparse.Action, value: Any) -> None:
-        if action.choices is None or value in action.choices:
-            return
-        choices = list(action.choices)
-        close = nearest(str(value), choices)
-        command = isinstance(action, argparse._SubParsersAction)
-        params = {
-            "value": value,
-            "option": "/".join(action.option_strings) or action.metavar,
-            "known": ", ".join(choices),
-            "nearest": close,
-        }
-        code = "unknown-command" if command else "unknown-choice"
-        raise usage(code, see=f"{self.prog} --help", fix="fix_nearest" if close else "fix", **params)
-
-
-class _Formatter(argparse.HelpFormatter):
-    """Wraps by terminal cells: a Hangul syllable or a Han character fills two."""
-
-    def __init__(self, prog: str):
-        super().__init__(prog, max_help_position=30)
-
-    def _split_lines(self, text: str, width: int) -> list[str]:
-        return list(_wrap(text, width))
-
-    def _fill_text(self, text: str, width: int, indent: str) -> str:
-        return "\n".join(indent + line for line in _wrap(text, width - len(indent)))
-
-
-def _wrap(text: str, width: int) -> Iterator[str]:
-    line = ""
-    for word in text.split():
-        candidate = f"{line} {word}" if line else word
-        if line and _cells(candidate) > width:
-            yield line
-            candidate = word
-        line = candidate
-        while _cells(line) > width and _cells(line) > len(line):
-            cut = next(n for n in range(len(line), 0, -1) if _cells(line[:n]) <= width or n == 1)
-            yield line[:cut]
-            line = line[cut:]
-    if line:
-        yield line
-
-
-def _cells(text: str) -> int:
-    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
-
-
-ARGPARSE_WORDS = {
-    "usage: ": "usage",
-    "positional arguments": "positionals",
-    "options": "options",
-    "show this help message and exit": "help",
-    "argument %(argument_name)s: %(message)s": "argument",
-    "the following arguments are required: %s": "required",
-    "expected one argument": "expected-one",
-    "ignored explicit argument %r": "ignored",
-    "unrecognized arguments: %s": "unrecognized",
-}
-"""argparse's own sentences that this parser can speak, and their ids under `argparse` in the catalogue."""
-
-
-@contextmanager
-def _translated_argparse() -> Iterator[None]:
-    """argparse looks its words up in a module global; it is put back, for a notebook has other users of argparse."""
-    before = argparse._  # type: ignore[attr-defined]
-    argparse._ = _argparse_word  # type: ignore[attr-defined]
-    try:
-        yield
-    finally:
-        argparse._ = before  # type: ignore[attr-defined]
-
-
-def _argparse_word(message: str) -> str:
-    key = ARGPARSE_WORDS.get(message)
-    return _text(f"argparse.{key}") if key else message

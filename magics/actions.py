@@ -9,6 +9,7 @@ from IPython.display import display
 
 from eulerstack import api
 from eulerstack.diagnostics import collect
+from eulerstack.magics.progress import progress_bar
 from eulerstack.results.shown import Shown
 from eulerstack.results.spec_text import SpecText
 
@@ -37,21 +38,24 @@ def _explain(_: Namespace, spec: api.Ref) -> Shown:
 
 
 def _compile(call: Namespace, spec: api.Ref) -> Shown:
-    return api.compile(
-        spec,
-        output=call.output,
-        output_dir=call.output_dir,
-        overwrite=call.overwrite,
-        tokenizer=call.tokenizer,
-        seed=call.seed,
-        twin=call.twin,
-        dry_run=call.validate_only or call.print_config,
-    )
+    with progress_bar() as tell:
+        return api.compile(
+            spec,
+            output=call.output,
+            output_dir=call.output_dir,
+            overwrite=call.overwrite,
+            tokenizer=call.tokenizer,
+            seed=call.seed,
+            twin=call.twin,
+            dry_run=call.validate_only or call.print_config,
+            progress=tell,
+        )
 
 
 def _import(call: Namespace, _: None) -> Shown:
     if not call.yaml_only:
-        return api.import_model(call.directory, call.output_dir, overwrite=call.overwrite)
+        with progress_bar() as tell:
+            return api.import_model(call.directory, call.output_dir, overwrite=call.overwrite, progress=tell)
     spec = api.import_spec(call.directory)
     target = call.output or (call.output_dir and Path(call.output_dir) / api.SPEC_FILE)
     if target:

@@ -10,10 +10,11 @@ from typing import Any
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 
 from eulerstack import api, i18n
-from eulerstack.arguments import parse, split_language, usage
+from eulerstack.arguments import Place, parse, split_language
 from eulerstack.diagnostics import EulerStackError, Source
 from eulerstack.magics.actions import ACTIONS
 from eulerstack.magics.variables import expand
+from eulerstack.parser import usage
 from eulerstack.results.shown import AboutSpec, Shown
 
 MAGIC = "eulerstack"
@@ -44,12 +45,12 @@ class EulerStackMagics(Magics):
         return self.shell.user_ns
 
     def _line(self, words: list[str]) -> Shown | None:
-        call = parse(words or ["--help"], prog=f"%{MAGIC}")
+        call = parse(words or ["--help"], Place.LINE)
         return self._finish(call, call.spec if "spec" in call else None)
 
     def _cell(self, words: list[str], cell: str) -> Shown | None:
         bare = not words or (words[0].startswith("-") and words[0] not in ("-h", "--help", "--version"))
-        call = parse(["show", *words] if bare else words, prog=f"%%{MAGIC}", cell=True)
+        call = parse(["show", *words] if bare else words, Place.CELL)
         if not cell.strip():
             raise usage("cell-empty")
         body = expand(cell, self._variables, name=CELL_NAME, line_offset=1)

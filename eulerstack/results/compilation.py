@@ -14,7 +14,7 @@ from rich.text import Text
 
 from eulerstack import i18n
 from eulerstack.compiler import CompileResult, runtime_config
-from eulerstack.diagnostics import Diagnostic, Source
+from eulerstack.diagnostics import Diagnostic, Source, render
 from eulerstack.ir.nodes import Model
 from eulerstack.results.shown import AboutSpec, html_table, short, size
 
@@ -68,10 +68,11 @@ class Compilation(AboutSpec):
         return Group(Text(self.model.name, style="bold"), table)
 
     def html(self) -> str:
-        """What was written, and the configuration folded away."""
+        """What there is to know, what was written, and the configuration folded away."""
         name = f"<b>{escape(self.model.name)}</b>"
         config = f"<details><summary>{escape(_label('config'))}</summary><pre>{escape(self._json())}</pre></details>"
-        return f"<div>{name}{html_table([], self.facts())}{config}</div>"
+        findings = render.html(self.findings) if self.findings else ""
+        return f"<div>{findings}{name}{html_table([], self.facts())}{config}</div>"
 
     def to_dict(self) -> dict[str, Any]:
         """For machines: the configuration."""

@@ -70,7 +70,10 @@ class Explanation(AboutSpec):
 
     @cached_property
     def _bytes(self) -> tuple[tuple[int | None, ...], tuple[int | None, ...]]:
-        return self.cache_at(1), self.cache_at(self.model.max_seq_len)
+        """What the first token adds, and what a whole sequence needs."""
+        pairs = zip(self.cache_at(0), self.cache_at(1), strict=True)
+        added = tuple(None if one is None or none is None else one - none for none, one in pairs)
+        return added, self.cache_at(self.model.max_seq_len)
 
     def facts(self) -> list[tuple[str, str]]:
         """The lines above the table: a label and what it says."""

@@ -6,20 +6,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eulerstack import arguments, cli, i18n
+from eulerstack import arguments, cli, i18n, parser
+from eulerstack.arguments import Place
 from eulerstack.diagnostics import EulerStackError, ValidationError
+from eulerstack.magics.actions import ACTIONS
 
 WORDS = [
-    *arguments.COMMANDS,
+    *arguments.COMMANDS[Place.SHELL],
     *("list", "show", "copy", "model.yml", "-", "--", "", "%s", "{x}", "\n", "가", "\udcff", "\0"),
     *("--preset", "--lang", "--lang=en", "--format", "--format=json", "--seed", "--seed=-1", "--output", "-o", "-ox"),
     *("--twin=3", "--help=1", "--tokenizer", "auto", "json", "--strict", "--report", "--unknown", "-z", "--out", "-1"),
 ]
 
 
-def refusal(*words: str, lang: str = "en", cell: bool = False) -> list[str]:
+def refusal(*words: str, lang: str = "en", place: Place = Place.SHELL) -> list[str]:
     with i18n.speaking(lang), pytest.raises(ValidationError) as caught:
-        arguments.parse(words, cell=cell)
+        arguments.parse(words, place)
     return str(caught.value).split("\n")
 
 
@@ -85,7 +87,7 @@ def test_options_may_not_be_shortened():
 
 
 @pytest.mark.parametrize("lang", ["ko", "en"])
-@pytest.mark.parametrize("command", [[], *[[name] for name in arguments.COMMANDS], ["presets", "list"]])
+@pytest.mark.parametrize("command", [[], *[[name] for name in arguments.COMMANDS[Place.SHELL]], ["presets", "list"]])
 def test_help_is_complete_in_each_language(lang, command, capsys):
     with i18n.speaking(lang), pytest.raises(SystemExit) as done:
         arguments.parse([*command, "--help"])
@@ -98,28 +100,29 @@ def test_help_is_complete_in_each_language(lang, command, capsys):
 
 
 def test_help_wraps_by_terminal_cells():
-    lines = list(arguments._wrap("가나다라 마바사 " * 20 + "漢" * 60, 40))
-    assert max(map(arguments._cells, lines)) <= 40
+    lines = list(parser.wrap("가나다라 마바사 " * 20 + "漢" * 60, 40))
+    assert max(map(parser.cells, lines)) <= 40
     assert "".join(lines).replace(" ", "") == ("가나다라마바사" * 20) + "漢" * 60
 
 
 def test_every_command_has_a_file_and_a_text():
-    assert set(cli.COMMANDS) == set(arguments.COMMANDS)
-    assert all(i18n.has("cli", f"{name}.about") for name in [*arguments.COMMANDS, *arguments.CELL_COMMANDS])
+    assert set(cli.COMMANDS) == set(arguments.COMMANDS[Place.SHELL])
+    assert set(ACTIONS) == {*arguments.COMMANDS[Place.LINE], *arguments.COMMANDS[Place.CELL]}
+    assert all(i18n.has("cli", f"{name}.about") for name in {*cli.COMMANDS, *ACTIONS})
 
 
 def test_over_a_cell_no_spec_is_named():
-    call = arguments.parse(["compile", "--out", "small"], cell=True)
+    call = arguments.parse(["compile", "--out", "small"], Place.CELL)
     assert call.out == "small"
     assert not hasattr(call, "spec")
-    assert "'x.yml' is one argument too many" in refusal("validate", "x.yml", cell=True)[0]
-    assert "'presets' is not a command" in refusal("presets", "list", cell=True)[0]
+    assert "'x.yml' is one argument too many" in refusal("validate", "x.yml", place=Place.CELL)[0]
+    assert "'presets' is not a command" in refusal("presets", "list", place=Place.CELL)[0]
 
 
-def outcome(words, cell):
+def outcome(words, place):
     """How many lines a call's error has, or the code it exits with after --help; None for a call that may run."""
     try:
-        arguments.parse(arguments.split_language(words)[1], cell=cell)
+        arguments.parse(arguments.split_language(words)[1], place)
     except EulerStackError as failure:
         return len(str(failure).split("\n"))
     except SystemExit as done:
@@ -129,9 +132,9 @@ def outcome(words, cell):
 
 @given(
     st.lists(st.one_of(st.sampled_from(WORDS), st.text(max_size=8)), max_size=6),
-    st.booleans(),
+    st.sampled_from(Place),
     st.sampled_from(["en", "ko"]),
 )
-def test_no_call_ends_in_a_traceback(words, cell, lang):
+def test_no_call_ends_in_a_traceback(words, place, lang):
     with i18n.speaking(lang):
-        assert outcome(words, cell) in (None, 0, 3)
+        assert outcome(words, place) in (None, 0, 3)

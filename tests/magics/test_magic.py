@@ -174,3 +174,10 @@ def test_unloading_takes_everything_back(shell):
     assert "eulerstack" not in shell.magics_manager.magics["cell"]
     assert not api.bindings
     shell.run_line_magic("load_ext", "eulerstack")
+
+
+def test_warnings_about_what_was_written_are_shown(shell, tmp_path):
+    published = SPEC.replace("{ type: byte }", "{ type: hf, pretrained: no/such-tokenizer }")
+    result, _ = run(shell, f"%%eulerstack compile --output-dir '{tmp_path}/model'\n{published}")
+    assert result.success
+    assert "Warning" in result.result._repr_html_()
