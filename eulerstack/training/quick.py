@@ -130,7 +130,7 @@ def generate(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, seed
     set_seed(seed)
     prompt_ids = tokenizer(prompt, return_tensors="pt").input_ids.to(model.device)
     room = model.config.max_position_embeddings - prompt_ids.shape[1]
-    tokens = model.generate(
+    tokens = model.generate(  # type: ignore[operator]  # transformers types it on a mixin
         prompt_ids, max_new_tokens=min(NEW_TOKENS, room), do_sample=True, temperature=0.7, top_k=40, use_cache=True
     )
     return str(tokenizer.decode(tokens[0], skip_special_tokens=True))

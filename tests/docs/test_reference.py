@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 
-from eulerstack import arguments
+from eulerstack.cli import COMMANDS
 from eulerstack.schema.describe import every_path
 
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
@@ -31,6 +31,6 @@ def test_it_names_every_command_and_every_key(build: ModuleType) -> None:
     files = build.render()
     for lang in build.LANGUAGES:
         cli, language = files[DOCS / lang / "cli.md"], files[DOCS / lang / "language.md"]
-        assert [name for name in arguments.COMMANDS if f"## eulerstack {name}\n" not in cli] == []
+        assert [name for name in COMMANDS if f"## eulerstack {name}\n" not in cli] == []
         keys = {path.split(".override.")[-1] if ".override." in path else path.split(".")[-1] for path in every_path()}
         assert [key for key in sorted(keys) if f"| {key} " not in language] == []
