@@ -50,8 +50,7 @@ class Frame:
 
 def _some(draw: Draw, **choices: Any) -> Plain:
     """Some of the keys, each with a value drawn from its strategy."""
-    written = draw(st.sets(st.sampled_from(sorted(choices)))) if choices else set()
-    return {key: draw(choices[key]) for key in choices if key in written}
+    return {key: draw(strategy) for key, strategy in choices.items() if draw(st.booleans())}
 
 
 @st.composite
@@ -83,9 +82,7 @@ def attentions(draw: Draw, frame: Frame) -> Plain:
             keys |= {"window": draw(sizes), "window_mode": form} | _some(draw, window_dilation=st.integers(1, 3))
         case "mla":
             keys.pop("n_kv_heads", None)
-            keys["mla"] = {"kv_rank": draw(sizes)} | _some(draw, q_rank=sizes, nope_dim=sizes, v_dim=sizes)
-            if frame.rope and keys.get("rope") is not False:
-                keys["mla"] |= _some(draw, rope_dim=st.sampled_from([0, 2, 4]))
+            keys["mla"] = draw(latents(frame.rope and keys.get("rope") is not False))
         case "latent":
             keys.pop("n_kv_heads", None)
             keys["latent_dim"] = draw(sizes)
@@ -97,6 +94,13 @@ def attentions(draw: Draw, frame: Frame) -> Plain:
         case "shared":
             keys["v_from_k"] = True
     return keys
+
+
+@st.composite
+def latents(draw: Draw, rope: bool) -> Plain:
+    """`mixer.attention.mla`."""
+    keys = {"kv_rank": draw(sizes)} | _some(draw, q_rank=sizes, nope_dim=sizes, v_dim=sizes)
+    return keys | (_some(draw, rope_dim=st.sampled_from([0, 2, 4])) if rope else {})
 
 
 @st.composite
@@ -188,13 +192,15 @@ def moes(draw: Draw) -> Plain:
         load_balance_coef=fractions, capacity_factor=positive,
         capacity_drop_policy=st.sampled_from(["overflow", "drop", "pad"]), router_init_std=positive,
         router_jitter=fractions, d_expert=sizes, routed_scale=positive, norm_top_k=st.booleans(),
+        gated=st.just(True),
     )  # fmt: skip
     if draw(st.booleans()):
         keys |= {"shared_experts": draw(st.integers(1, 2))} | _some(draw, d_shared=sizes)
     if draw(st.booleans()):
         keys["routing"] = {"type": "hash", "hash_salt": draw(sizes)}
     else:
-        keys |= _some(draw, bias_correction=st.builds(dict, enabled=st.booleans(), update_rate=fractions))
+        corrections = st.builds(dict, enabled=st.booleans(), update_rate=fractions, target_imbalance=fractions)
+        keys |= _some(draw, bias_correction=corrections)
     if experts == 8 and draw(st.booleans()):
         keys |= {"n_groups": 2, "balance": {"sequence_aux_coef": 0.1, "group_limit": draw(st.integers(1, 2))}}
     return keys
@@ -219,8 +225,9 @@ def templates(draw: Draw, frame: Frame) -> Plain:
         template["residual"]["hyper"] = {"expand": draw(st.integers(1, 4))} | _some(
             draw, mixing=st.sampled_from(["birkhoff", "unconstrained", "learned_lowrank"]), sinkhorn_iters=sizes
         )
-    if template["mixer"]["type"] == "attention":
-        template |= _some(draw, state=st.just({"kv_cache": True}))
+    asserted = {"attention": "kv_cache", "mamba": "ssm_state"}.get(template["mixer"]["type"])
+    if asserted:
+        template |= _some(draw, state=st.just({asserted: True}))
     template |= _some(draw, memory=memories())
     return template
 
@@ -365,7 +372,7 @@ def rope_scalings(draw: Draw) -> Plain:
         case "dynamic":
             keys |= _some(draw, **original)
         case "yarn":
-            keys |= _some(draw, **original, attention_factor=positive, beta_fast=st.just(32), beta_slow=st.just(1))
+            keys |= _some(draw, **original, attention_factor=positive, beta_fast=st.just(32), beta_slow=st.just(1.5))
             keys |= _some(draw, mscale=positive, mscale_all_dim=positive, truncate=st.booleans())
         case "llama3":
             keys |= {"low_freq_factor": 1.0, "high_freq_factor": 4.0} | _some(draw, **original)
@@ -401,13 +408,19 @@ def training_hints(draw: Draw) -> Plain:
         lr_floor_ratio=fractions, betas=st.just([0.9, 0.999]), weight_decay=fractions, grad_clip=positive,
         warmup_steps_ratio=fractions, router_lr_multiplier=positive,
         scaling=st.sampled_from([{"parametrization": "standard"}, {"parametrization": "mup", "base_width": 16}]),
-        differentiation_objectives=st.builds(dict, usage_probe_coef=fractions, expert_orthogonality_coef=fractions),
+        differentiation_objectives=st.builds(
+            dict,
+            usage_probe_coef=fractions,
+            router_mutual_information_coef=fractions,
+            expert_orthogonality_coef=fractions,
+        ),
+        init_std=st.sampled_from([0.02, 0.1]),
     )  # fmt: skip
     if draw(st.booleans()):
         keys["optimizer"] = draw(st.sampled_from(["muon", "hybrid"]))
         keys |= _some(
             draw,
-            muon=st.builds(dict, ns_iters=sizes),
+            muon=muons(),
             optimizer_groups=st.just({"muon": ["*.mixer.*"], "adamw": ["*"]}),
         )
     return keys
@@ -428,7 +441,13 @@ def phases(draw: Draw, pool: dict[str, Plain]) -> Plain:
     hidden = st.just(True) if recurrent else st.booleans()
     modes = [
         {"name": name, "max_tokens": draw(st.integers(1, 30))}
-        | _some(draw, kv_share=hidden, loss_weight=positive, visible_to_user=st.booleans())
+        | _some(
+            draw,
+            kv_share=hidden,
+            loss_weight=positive,
+            visible_to_user=st.booleans(),
+            per_token_rationale=st.booleans(),
+        )
         for name in ("think", "answer")
     ]
     transition = st.sampled_from([{"type": "special_token", "token": "</think>"}, {"type": "budget_exhausted"}])
@@ -478,7 +497,7 @@ def specs(draw: Draw) -> Plain:
     spec: Plain = {
         "schema_version": 1,
         "model": draw(models(frame)),
-        "tokenizer_contract": draw(st.sampled_from([{"type": "byte"}, {"type": "hf", "pretrained": "some/name"}])),
+        "tokenizer_contract": draw(tokenizers()),
         "embedding": embedding,
         "layer_templates": pool | others,
         "layer_schedule": draw(schedules(pool, waist)),
@@ -488,7 +507,7 @@ def specs(draw: Draw) -> Plain:
     if draw(st.booleans()):
         spec |= draw(phases(pool | others))
     if draw(st.booleans()):
-        spec["about"] = _some(draw, tier=st.integers(1, 3), papers=st.lists(words, max_size=2), summary=words)
+        spec["about"] = draw(abouts())
     draw(reserved(spec))
     return spec
 
@@ -511,10 +530,41 @@ def models(draw: Draw, frame: Frame) -> Plain:
 
 
 @st.composite
+def abouts(draw: Draw) -> Plain:
+    """`about`."""
+    lists = st.lists(words, max_size=2)
+    return _some(
+        draw,
+        tier=st.integers(1, 3),
+        level=st.sampled_from(["beginner", "expert"]),
+        papers=lists,
+        summary=words,
+        mirrors=words,
+        speculative=st.booleans(),
+        warnings=lists,
+    )
+
+
+@st.composite
+def tokenizers(draw: Draw) -> Plain:
+    """`tokenizer_contract`."""
+    keys = draw(st.sampled_from([{"type": "byte"}, {"type": "hf", "pretrained": "some/name"}]))
+    return keys | _some(draw, add_bos=st.booleans(), add_eos=st.booleans(), pad_token=st.just("<pad>"))
+
+
+@st.composite
+def muons(draw: Draw) -> Plain:
+    """`training_hints.muon`."""
+    coefficients = st.just([2.0, -1.5, 0.5])
+    return _some(draw, ns_iters=sizes, ns_coefs=coefficients, stabilize_iters=sizes, stabilize_coefs=coefficients)
+
+
+@st.composite
 def compatibilities(draw: Draw) -> Plain:
     """`compatibility`."""
-    quant = {"enabled": True, "dtype": "int8", "scope": ["*.ffn.*"]}
+    quant = {"enabled": True, "dtype": "int8", "scope": ["*.ffn.*"], "dequant_to": "bf16"}
     return _some(
-        draw, dtype_policy=st.sampled_from(["uniform", "layered_safe"]),
+        draw, compile_target=st.just("huggingface"),
+        dtype_policy=st.sampled_from(["uniform", "layered_safe"]),
         quant_aware_training=st.sampled_from([quant, {"enabled": False}]),
     )  # fmt: skip

@@ -3,21 +3,14 @@
 import json
 
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 
 from eulerstack.ir import print_yaml, to_plain
 from tests.ir.specs import LLAMA, llama, model_of
 from tests.strategies import as_text, specs
 
-GENERATED = settings(
-    derandomize=True,
-    max_examples=60,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
 
-
-@GENERATED
+@settings(max_examples=60)
 @given(specs())
 def test_printing_and_lowering_again_is_a_fixed_point(spec):
     model = model_of(as_text(spec))
@@ -26,7 +19,7 @@ def test_printing_and_lowering_again_is_a_fixed_point(spec):
     assert print_yaml(model_of(printed)) == printed
 
 
-@GENERATED
+@settings(max_examples=25)
 @given(specs())
 def test_the_plain_form_is_json_and_reads_the_same_in_any_yaml(spec):
     model = model_of(as_text(spec))
