@@ -1,6 +1,7 @@
 """What decoding keeps: the size of each layer's cache, without building the model."""
 
 from eulerstack.ir.nodes import Layer, Model
+from eulerstack.ir.parameters import CONV_KERNEL
 
 ELEMENT_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 
@@ -14,9 +15,10 @@ def _bytes(model: Model, layer: Layer, tokens: int) -> int | None:
     block = model.block(layer.block)
     if block.memory or not hasattr(block.mixer, "state_elements"):
         return None
-    if layer.kv_from is not None:
-        return 0
-    elements = block.mixer.state_elements(block.d_model, tokens)
+    elements = {} if layer.kv_from is not None else block.mixer.state_elements(block.d_model, tokens)
     if elements is None:
         return None
-    return elements.get("fp32", 0) * 4 + elements.get("model", 0) * ELEMENT_BYTES[model.dtype]
+    narrow = elements.get("model", 0)
+    if block.shape_change and block.shape_change.projection == "conv1d":
+        narrow += (CONV_KERNEL - 1) * block.d_in
+    return elements.get("fp32", 0) * 4 + narrow * ELEMENT_BYTES[model.dtype]

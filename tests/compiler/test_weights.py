@@ -11,10 +11,13 @@ from huggingface_hub import split_torch_state_dict_into_shards
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors import safe_open
+from transformers import MambaConfig, MambaModel
 
 from eulerstack.compiler import values
 from eulerstack.compiler.values import draw_block, drawn, normal_quantiles, round_to_bfloat16
 from eulerstack.compiler.weights import Tensor, index_of, plan, write
+from eulerstack.schema.mixers.mamba import Mamba, MambaKeys
+from tests.schema.parts import DIMS
 
 NORMAL = {"law": "normal", "std": 0.02}
 
@@ -162,3 +165,23 @@ def test_progress_adds_up_to_the_tensors_bytes(tmp_path: Path) -> None:
     seen: list[int] = []
     write(plan(some_tensors()), tmp_path, drawn(0), advance=seen.append)
     assert sum(seen) == sum(t.nbytes for t in some_tensors())
+
+
+def test_state_constants_of_mamba_are_transformers() -> None:
+    config = MambaConfig(hidden_size=1024, num_hidden_layers=1, vocab_size=8)
+    theirs = MambaModel(config).layers[0].mixer
+    stated = {p.name: p.init for p in Mamba.resolve(MambaKeys(variant="mamba1", d_state=16), DIMS).parameters(1024)}
+    log_index, step = ({"law": init.kind, **dict(init.arguments)} for init in (stated["A_log"], stated["dt_proj.bias"]))
+    written = draw_block(Tensor("A_log", (2048, 16), log_index, "float32"), 0, 0)
+    assert np.allclose(written.reshape(2048, 16), theirs.A_log.detach().numpy())
+    written = np.sort(draw_block(Tensor("dt_proj.bias", (2048,), step, "float32"), 0, 0))
+    assert np.abs(written - np.sort(theirs.dt_proj.bias.detach().numpy())).max() < 0.5
+    assert np.abs(written - np.sort(theirs.dt_proj.bias.detach().numpy())).mean() < 0.1
+
+
+def test_a_law_of_position_goes_on_from_block_to_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(values, "BLOCK", 100)
+    monkeypatch.setattr(values, "CHUNK", 32)
+    tensor = Tensor("A_log", (50, 7), {"law": "log_of_index"}, "float32")
+    written = np.concatenate([draw_block(tensor, block, 0) for block in range(4)]).reshape(50, 7)
+    assert np.allclose(np.exp(written), np.arange(1, 8))

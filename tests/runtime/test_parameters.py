@@ -48,5 +48,13 @@ def check_law(tensor: torch.Tensor, law: dict) -> None:
             width = law["high"] - law["low"]
             assert law["low"] <= tensor.min() and tensor.max() <= law["high"]
             assert abs(tensor.mean().item() - (law["low"] + law["high"]) / 2) < tolerance * width
+        case "log_of_index":
+            steps = torch.arange(1, tensor.shape[-1] + 1, dtype=torch.float64)
+            assert torch.allclose(tensor.exp(), steps.expand_as(tensor))
+        case "inverse_softplus_log_uniform":
+            step, low, high = torch.nn.functional.softplus(tensor), law["low"], law["high"]
+            assert max(low, law["floor"]) * 0.999 <= step.min() and step.max() <= high * 1.001
+            width = math.log(high / low)
+            assert abs(step.log().mean().item() - math.log(low) - width / 2) < tolerance * width
         case own:
             assert tensor.isfinite().all(), own

@@ -1,0 +1,32 @@
+"""What the schema says of a model without building it, against the model: types of tensors, sizes of decoding states."""
+
+import pytest
+import torch
+
+from eulerstack.ir import Layer, parameter_table
+from eulerstack.ir.caches import cache_bytes
+from eulerstack.runtime.modeling_eulerstack import EulerStackForCausalLM
+from tests.runtime.models import SPECS, build, to_ir, tokens
+
+PLAIN = [name for name in SPECS if all(isinstance(node, Layer) for node in to_ir(SPECS[name]).schedule)]
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_state_constants_keep_fp32_when_loaded_in_bf16(name, tmp_path):
+    model, table = build(SPECS[name]), parameter_table(to_ir(SPECS[name]))
+    model.save_pretrained(tmp_path)
+    narrow = EulerStackForCausalLM.from_pretrained(tmp_path, dtype=torch.bfloat16).state_dict()
+    assert {p.name for p in table if p.fp32} == {n for n, tensor in narrow.items() if tensor.dtype is torch.float32}
+
+
+@pytest.mark.parametrize("name", PLAIN)
+@pytest.mark.parametrize("length", [1, 3, 41])
+def test_stated_decoding_state_is_the_model_s(name, length):
+    with torch.no_grad():
+        cache = build(SPECS[name])(tokens(batch=1, length=length), use_cache=True).past_key_values
+    kept = [
+        tensor
+        for layer in cache.layers
+        for tensor in (layer.tensors.values() if hasattr(layer, "tensors") else (layer.keys, layer.values))
+    ]
+    assert sum(tensor.nbytes for tensor in kept) == sum(cache_bytes(to_ir(SPECS[name]), length))
