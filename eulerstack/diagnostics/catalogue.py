@@ -242,6 +242,7 @@ CATALOGUE: dict[str, Entry] = {
     "import-value-type": Entry(COMPILE, see="eulerstack import --help"),
     "import-unsupported-value": Entry(COMPATIBILITY, see="eulerstack import --help"),
     "import-no-weights": Entry(COMPILE, see="eulerstack import --help"),
+    "import-beyond-language": Entry(COMPATIBILITY, see="eulerstack import --help"),
     "import-pickled-weights": Entry(COMPILE, see="eulerstack import --help"),
     "import-broken-weights": Entry(COMPILE, see="eulerstack import --help"),
     "import-missing-tensor": Entry(COMPILE, see="eulerstack import --help"),

@@ -208,6 +208,11 @@ class Config:
             return None
         return value
 
+    def token_below(self, key: str, token: Any, vocab_size: int) -> None:
+        """Refuse an id that an embedding table cannot have; as in torch, a negative one counts from the end."""
+        if not isinstance(token, int) or not -vocab_size <= token < vocab_size:
+            self.refuse(key, token, f"null, or an id below vocab_size, {vocab_size}")
+
     def dtype(self) -> str | None:
         """The type that the weights are loaded in: `dtype`, or `torch_dtype` as it was called; None if unwritten."""
         key = "dtype" if self.has("dtype") else "torch_dtype"

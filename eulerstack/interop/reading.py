@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eulerstack.diagnostics import Diagnostic, Severity, Source, collect, error
+from eulerstack.diagnostics import Diagnostic, EulerStackError, Severity, Source, collect, error
 from eulerstack.dsl import relative_lookup, resolve
 from eulerstack.interop.checkpoint import Checkpoint
 from eulerstack.interop.config import Config, read_config
@@ -56,6 +56,9 @@ def read(directory: Path, checkpoint: Checkpoint | None = None) -> Reading:
     parts = family.read(config)
     tokens = {key: config.tokens(key, family.tokens.get(key)) for key in TOKENS}
     dtype = config.dtype()
+    if tokens["pad_token_id"] is not None and family.freezes_padding:
+        config.token_below("pad_token_id", tokens["pad_token_id"], parts.shape.vocab_size)
+        parts.embedding["train_padding"] = False
     config.finish()
 
     warnings: list[Diagnostic] = []
@@ -126,9 +129,16 @@ def header(family: Family, parts: Parts) -> str:
 
 
 def lowered(source: Source) -> Model:
-    """The model that an imported spec means; what the schema refuses is refused here, at its place in the spec."""
-    checked = check(resolve(source, relative_lookup))
-    errors = [finding for finding in checked.diagnostics if finding.severity is Severity.ERROR]
-    if errors or checked.spec is None:
-        raise collect(errors)
-    return lower(checked.spec)
+    """The model that an imported spec means. What the language refuses (sizes beyond its limits) is refused here."""
+    try:
+        checked = check(resolve(source, relative_lookup))
+        errors = [finding for finding in checked.diagnostics if finding.severity is Severity.ERROR]
+        if errors or checked.spec is None:
+            raise collect(errors)
+        return lower(checked.spec)
+    except EulerStackError as refusal:
+        told = [
+            Diagnostic(code="import-beyond-language", params={"message": d.message, "remedy": d.remedy})
+            for d in refusal.diagnostics
+        ]
+        raise collect(told) from refusal

@@ -83,6 +83,7 @@ def _embedding_of(spec: Spec, tied: bool) -> Embedding:
         tie_word_embeddings=tied,
         scale=1.0 if keys.scale is None else float(keys.scale),
         d_embed=keys.d_embed or spec.model.d_model,
+        train_padding=keys.train_padding,
         dropout=float(spec.training_hints.dropout if keys.dropout is None else keys.dropout),
     )
 

@@ -137,6 +137,7 @@ class Embedding:
     """Token embedding and positions. `rope_scaling` holds the type and that type's own keys, or is None.
 
     `d_embed` is the width of the token table; where it is not d_model, a projection leads in and another one out.
+    Without `train_padding` the pad token's row learns nothing from being looked up.
     """
 
     type: Literal["learned"]
@@ -146,6 +147,7 @@ class Embedding:
     tie_word_embeddings: bool
     scale: float
     d_embed: int
+    train_padding: bool
     dropout: float
 
 

@@ -49,7 +49,7 @@ class EulerStackConfig(PreTrainedConfig):
     def __post_init__(self, **kwargs):
         self.blocks = self.blocks or []
         self.schedule = self.schedule or []
-        bare = {"positional": "none", "scale": 1.0, "d_embed": self.hidden_size, "dropout": 0.0}
+        bare = {"positional": "none", "scale": 1.0, "d_embed": self.hidden_size, "train_padding": True, "dropout": 0.0}
         self.embedding = self.embedding or bare
         self.head = self.head or {"type": "causal_lm", "logit_softcap": None, "final_norm": None, "mtp": None}
         self.init = self.init or {}

@@ -78,7 +78,8 @@ class EulerStackModel(EulerStackPreTrainedModel):
         super().__init__(config)
         positional, d_model = config.embedding["positional"], config.hidden_size
         d_embed = config.embedding["d_embed"]
-        self.embed_tokens = nn.Embedding(config.vocab_size, d_embed)
+        frozen_row = None if config.embedding["train_padding"] else config.pad_token_id
+        self.embed_tokens = nn.Embedding(config.vocab_size, d_embed, padding_idx=frozen_row)
         self.embed_in = nn.Linear(d_embed, d_model, bias=False) if d_embed != d_model else None
         self.embed_out = nn.Linear(d_model, d_embed, bias=False) if d_embed != d_model else None
         learned = positional == "learned"

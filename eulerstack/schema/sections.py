@@ -77,6 +77,7 @@ class RopeScalingKeys(Keys):
     factor: Positive | None = None
     original_max_seq_len: Size | None = None
     attention_factor: Positive | None = None
+    train_padding: bool = True
     beta_fast: Positive | None = None
     beta_slow: Positive | None = None
     mscale: NonNegative | None = None

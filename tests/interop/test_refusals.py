@@ -57,6 +57,7 @@ ANY_FAMILY = [
     ("auto_map", {"AutoModelForCausalLM": "modeling.Model"}),
     ("eos_token_id", "2"),
 ]
+BEYOND_THE_LANGUAGE = [("head_dim", 5), ("rms_norm_eps", 1.0), ("num_hidden_layers", 10_001)]
 ROPED = [
     ("rope_type", {"rope_parameters": {"rope_type": "proportional", "rope_theta": 1e4, "factor": 2.0}}),
     ("rope_type", {"rope_parameters": None, "rope_scaling": {"type": "su", "factor": 2.0}}),
@@ -122,6 +123,12 @@ def test_of_rotary_positions(family: str, key: str, changes: dict[str, Any], tmp
 @pytest.mark.parametrize(("family", "key", "changes"), ONE_FAMILY, ids=lambda case: str(case)[:40])
 def test_in_one_family(family: str, key: str, changes: dict[str, Any], tmp_path: Path) -> None:
     assert key in refusal(saved(family, tmp_path, **changes)).split("\n")[0]
+
+
+@pytest.mark.parametrize(("key", "value"), BEYOND_THE_LANGUAGE)
+def test_what_the_language_refuses(key: str, value: Any, tmp_path: Path) -> None:
+    longrope = {"rope_parameters": {"rope_type": "default", "rope_theta": 1e4}, "rope_scaling": "absent"}
+    assert "config.json" in refusal(saved("llama", tmp_path, **longrope, **{key: value}))
 
 
 def test_all_mistakes_at_once_with_their_places(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ class Family:
     - ignored: patterns of tensors that old checkpoints carry and transformers skips.
     - aliases: other names of keys that transformers reads too.
     - tokens: the ids that transformers assumes where config.json has none.
+    - freezes_padding: whether the pad token's row of the embedding gets no gradient from being looked up.
     - add_bos: what the family's tokenizers do unless theirs says otherwise.
     """
 
@@ -32,4 +33,5 @@ class Family:
     ignored: tuple[str, ...] = (r"rotary_emb\.inv_freq$",)
     aliases: dict[str, str] = field(default_factory=dict)
     tokens: dict[str, int | None] = field(default_factory=dict)
+    freezes_padding: bool = True
     add_bos: bool = True

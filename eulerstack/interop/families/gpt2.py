@@ -101,6 +101,7 @@ FAMILY = Family(
         "num_attention_heads": "n_head",
         "num_hidden_layers": "n_layer",
     },
+    freezes_padding=False,
     add_bos=False,
     tokens={"bos_token_id": 50256, "eos_token_id": 50256},
 )
