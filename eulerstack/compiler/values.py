@@ -94,6 +94,8 @@ def _filler(tensor: Tensor, block: int, bits: "np.random.SFC64") -> Fill:
             return lambda out: out.fill(1)
         case "constant":
             return lambda out: out.fill(law["value"])
+        case "values":
+            return _values(law["values"], block * BLOCK)
         case "log_of_index":
             return _log_of_index(tensor.shape[-1], block * BLOCK)
         case "inverse_softplus_log_uniform":
@@ -144,6 +146,17 @@ def _uniform(low: float, high: float, bits: "np.random.SFC64") -> Fill:
         out[...] = words >> 8
         out *= step
         out += np.float32(low)
+
+    return fill
+
+
+def _values(values: list[float], position: int) -> Fill:
+    """The elements as written out, from element `position` on."""
+    rest = iter(values[position:])
+
+    def fill(out: "np.ndarray") -> None:
+        for index in range(len(out)):
+            out[index] = next(rest)
 
     return fill
 

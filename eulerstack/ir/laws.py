@@ -49,6 +49,8 @@ class InitPolicy:
                 return {"law": init.kind}
             case "constant":
                 return {"law": "constant", "value": init.value}
+            case "values":
+                return {"law": "values", "values": list(init.values)}
             case "embedding":
                 return {"law": "normal", "std": self.std}
             case "hidden" | "residual" | "readout" | "router":

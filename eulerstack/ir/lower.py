@@ -16,8 +16,8 @@ from eulerstack.ir.sections import (
     tokenizer_of,
     training_hints_of,
     transition_of,
-    written,
 )
+from eulerstack.schema.rope_scaling import resolve_rope_scaling
 from eulerstack.schema.sections import FinalNormKeys, MtpKeys
 from eulerstack.schema.spec import Spec
 
@@ -74,7 +74,7 @@ def tie(spec: Spec) -> bool:
 
 def _embedding_of(spec: Spec, tied: bool) -> Embedding:
     keys = spec.embedding
-    scaling = written(keys.rope_scaling) if keys.rope_scaling else None
+    scaling = keys.rope_scaling and resolve_rope_scaling(keys.rope_scaling, spec.model.max_seq_len)
     return Embedding(
         type=keys.type,
         positional=keys.positional,

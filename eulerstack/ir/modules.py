@@ -4,10 +4,10 @@ Layers with one `share` tag are one module; a discrete integrator's steps have m
 them. What parallel streams and ODEs have besides their layers lies below `model.merges` and `model.times`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from eulerstack.ir.nodes import Integrator, Layer, Node, Parallel
+from eulerstack.ir.nodes import Block, Integrator, Layer, Model, Node, Parallel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +73,35 @@ def bodies_of(node: Node) -> tuple[tuple[Layer, ...], ...]:
             return tuple(stream.body for stream in node.streams)
         case Integrator():
             return (node.body,) * (node.steps if node.type == "discrete" else 1)
+
+
+def learned_collapses(model: Model) -> tuple[Block, ...]:
+    """The blocks after which mHC's n streams become one, in the order of their modules below `model.collapses`.
+
+    That happens before a layer with other hyper-connections or a new width, and at the end of every body.
+    """
+    return tuple(_collapses(model, model.schedule))
+
+
+def _collapses(model: Model, nodes: Sequence[Node]) -> Iterator[Block]:
+    before: Block | None = None
+    for node in nodes:
+        after = model.block(node.block) if isinstance(node, Layer) else None
+        if before and _ends(before, after):
+            yield before
+        if not isinstance(node, Layer):
+            for body in bodies_of(node):
+                yield from _collapses(model, body)
+        before = after
+    if before and _ends(before, None):
+        yield before
+
+
+def _ends(before: Block, after: Block | None) -> bool:
+    hyper = before.residual.hyper
+    if hyper is None or hyper.mixing != "birkhoff":
+        return False
+    return after is None or after.shape_change is not None or after.residual.hyper != hyper
 
 
 def plain_layers(node: Node) -> tuple[Layer, ...]:

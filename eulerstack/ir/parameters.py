@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from eulerstack.ir.modules import Numbered, bodies_of, number_modules
+from eulerstack.ir.hyper_parameters import collapse_parameters, connection_parameters
+from eulerstack.ir.modules import Numbered, bodies_of, learned_collapses, number_modules
 from eulerstack.ir.nodes import Block, Integrator, Layer, Merge, Model, Node, Norm, Parallel, ShapeChange
 from eulerstack.schema.base import ONES, ZEROS, Init, Parameter, UnknownParameters, linear, parameters_of
 
@@ -32,8 +33,6 @@ def root_parameters(model: Model) -> tuple[Parameter, ...]:
 
 def layer_parameters(block: Block, layer: Layer) -> tuple[Parameter, ...]:
     """The parameters of one plain layer, named below `model.layers.{i}`."""
-    if block.residual.type == "hyper_connection":
-        raise UnknownParameters("hyper_connection")
     if layer.depth_gating:
         raise UnknownParameters("depth_gating")
     return tuple(_layer_parameters(block, layer))
@@ -79,6 +78,10 @@ def _model_parameters(model: Model) -> Iterator[Parameter]:
             yield parameter.below(f"model.layers.{index}")
     for entry in numbered:
         yield from entry_parameters(model, entry)
+    for index, block in enumerate(learned_collapses(model)):
+        assert block.residual.hyper is not None
+        for parameter in collapse_parameters(block.residual.hyper, block.d_model):
+            yield parameter.below(f"model.collapses.{index}")
     yield from _final_parameters(model)
 
 
@@ -170,6 +173,9 @@ def _layer_parameters(block: Block, layer: Layer) -> Iterator[Parameter]:
     if block.ffn:
         yield from (parameter.below("ffn") for parameter in parameters_of(block.ffn, block.d_model))
     yield from _norms(block, norms, "ffn_post_norm")
+    if hyper := block.residual.hyper:
+        for index, branch in enumerate(("mixer", "ffn") if block.ffn else ("mixer",)):
+            yield from (p.below(f"{branch}_hyper") for p in connection_parameters(hyper, block.d_model, index))
 
 
 def _norms(block: Block, present: tuple[str, ...], name: str) -> Iterator[Parameter]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from eulerstack.ir.modules import plain_layers
-from eulerstack.ir.nodes import Block, Layer, Model
+from eulerstack.ir.nodes import Block, Model
 
 MIXERS = frozenset({"attention", "mamba"})
 FFNS = frozenset({"mlp", "gated_mlp", "moe"})
@@ -38,8 +38,6 @@ def _block(block: Block) -> Iterator[Finding]:
             yield "ffn.type", block.ffn.type
         elif block.ffn.type == "moe":
             yield from _moe(block.ffn)
-    if block.residual.type == "hyper_connection":
-        yield "residual.type", "hyper_connection"
     if block.memory is not None:
         yield "memory.type", block.memory.type
 
@@ -77,16 +75,11 @@ def _moe(moe: Any) -> Iterator[Finding]:
 
 
 def _schedule(model: Model) -> Iterator[Finding]:
-    """Each kind of entry once, at its first place."""
-    first: dict[str, int] = {}
+    """The first place of a gated layer."""
     for index, node in enumerate(model.schedule):
-        if not isinstance(node, Layer):
-            first.setdefault(type(node).__name__.lower(), index)
-        for layer in plain_layers(node):
-            for key in ("share", "kv_from", "depth_gating"):
-                if getattr(layer, key) is not None:
-                    first.setdefault(key, index)
-    yield from ((f"layer_schedule[{index}]", name) for name, index in first.items())
+        if any(layer.depth_gating for layer in plain_layers(node)):
+            yield f"layer_schedule[{index}]", "depth_gating"
+            return
 
 
 def _sections(model: Model) -> Iterator[Finding]:

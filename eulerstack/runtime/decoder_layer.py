@@ -7,6 +7,7 @@ from torch import nn
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from .feed_forward import GatedMlp, Mlp
+from .hyper_connections import CONNECTIONS, write_back
 from .mixers import MIXERS
 from .mixture_of_experts import MixtureOfExperts
 from .normalization import build_norm
@@ -38,6 +39,8 @@ class EulerStackDecoderLayer(GradientCheckpointingLayer):
     | output | x + s·norm(f(x)) (OLMo 2) |
 
     `residual.type` parallel (GPT-J): both branches read the same x, through one input norm, and are added together.
+    `residual.type` hyper_connection: the stream is n streams [B, T, n, M]; each branch reads one mixture of them and
+    writes back to all (`hyper_connections.py`).
     s is `residual.scaling`. Dropout (`training_hints.dropout`) falls on each branch before it is scaled.
     """
 
@@ -45,14 +48,20 @@ class EulerStackDecoderLayer(GradientCheckpointingLayer):
         super().__init__()
         self.block_name = block["name"]
         d_model, norm = block["d_model"], block["norm"]
+        self.d_model = d_model
         self.position = norm["position"]
         self.parallel = block["residual"]["type"] == "parallel"
         self.scaling = block["residual"]["scaling"]
+        self.hyper = block["residual"]["hyper"]
         self.dropout = nn.Dropout(config.training_hints.get("dropout", 0.0))
         change = block["shape_change"]
         self.shape_change = ShapeChange(block["d_in"], change) if change else None
         self.mixer = MIXERS[block["mixer"]["type"]](config, block, layer_idx)
         self.ffn = build_ffn(config, block)
+        if self.hyper:
+            connection = CONNECTIONS[self.hyper["mixing"]]
+            self.mixer_hyper = connection(d_model, norm["eps"], self.hyper)
+            self.ffn_hyper = connection(d_model, norm["eps"], self.hyper) if self.ffn is not None else None
         self.lends_keys = block.get("lends_keys", False)
 
         norm_before = self.position in ("pre", "sandwich")
@@ -84,6 +93,8 @@ class EulerStackDecoderLayer(GradientCheckpointingLayer):
         if self.shape_change is not None:
             hidden_states = self.shape_change(hidden_states, **context)
             context["cache_index"] += len(self.shape_change.state_layers())
+        if self.hyper and hidden_states.dim() == 3:
+            hidden_states = hidden_states.unsqueeze(2).expand(-1, -1, self.hyper["expand"], -1)
         for_ffn = {"token_mask": context.get("token_mask"), "input_ids": input_ids}
         if self.parallel:
             return self._parallel(hidden_states, context, for_ffn)
@@ -105,11 +116,21 @@ class EulerStackDecoderLayer(GradientCheckpointingLayer):
         return self.mixer.mask_kinds(cache_index + len(before))
 
     def _branch(self, x, module, norm_in, norm_out, context: dict) -> tuple[torch.Tensor, tuple]:
+        if self.hyper:
+            return self._hyper_branch(x, module, norm_in, norm_out, context)
         update, *rest = module(x if norm_in is None else norm_in(x), **context)
         update = self.dropout(update)
         if self.position == "post":
             return norm_out(x + self.scaling * update), tuple(rest)
         return x + self.scaling * (update if norm_out is None else norm_out(update)), tuple(rest)
+
+    def _hyper_branch(self, x_BTnM, module, norm_in, norm_out, context: dict) -> tuple[torch.Tensor, tuple]:
+        connection = self.mixer_hyper if module is self.mixer else self.ffn_hyper
+        x, post, mixing = connection(x_BTnM)
+        update, *rest = module(x if norm_in is None else norm_in(x), **context)
+        update = self.dropout(update)
+        update = self.scaling * (update if norm_out is None else norm_out(update))
+        return write_back(x_BTnM, update, post, mixing), tuple(rest)
 
     def _parallel(self, x: torch.Tensor, context: dict, for_ffn: dict) -> LayerOutput:
         normed = x if self.mixer_norm is None else self.mixer_norm(x)

@@ -20,6 +20,8 @@ def apply_law(tensor: torch.Tensor, law: dict) -> None:
             init.constant_(tensor, law["value"])
         case "uniform":
             init.uniform_(tensor, law["low"], law["high"])
+        case "values":
+            init.copy_(tensor, torch.tensor(law["values"], device=tensor.device).view(tensor.shape))
         case "log_of_index":
             steps = torch.arange(1, tensor.shape[-1] + 1, dtype=torch.float32, device=tensor.device)
             init.copy_(tensor, steps.log().expand_as(tensor))

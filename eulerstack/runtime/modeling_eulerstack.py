@@ -7,6 +7,7 @@ Works with torch ≥ 2.13 and transformers 5.23. Shape suffixes: B batch, T toke
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -29,7 +30,7 @@ from .normalization import build_norm
 from .packing import find_packing, is_packed
 from .positions import RopeSettings, RotaryEmbedding
 from .router_losses import Routing, load_balancing_loss, router_z_loss, sequence_balance_loss
-from .schedule import LayerStep, Layout, NodeBoundary, Trace, plan_layers
+from .schedule import CollapseStep, LayerStep, Layout, NodeBoundary, Trace, plan_layers
 
 
 @dataclass
@@ -51,7 +52,14 @@ class EulerStackPreTrainedModel(PreTrainedModel):
     _supports_sdpa = True
     _supports_flex_attn = True
     _supports_attention_backend = True
-    _keep_in_fp32_modules_strict = ["e_score_correction_bias", r"\.A_log$", r"\.D$", r"\.dt_bias$"]
+    _keep_in_fp32_modules_strict = [
+        "e_score_correction_bias",
+        r"\.A_log$",
+        r"\.D$",
+        r"\.dt_bias$",
+        r"_hyper\.",
+        r"\.collapses\.",
+    ]
     _can_record_outputs = {
         "hidden_states": OutputRecorder(
             NodeBoundary, capture_initial_hidden_state=False, num_hidden_layers_key="num_hidden_states"
@@ -89,7 +97,8 @@ class EulerStackModel(EulerStackPreTrainedModel):
         self.layers = nn.ModuleList(EulerStackDecoderLayer(config, plan, index) for index, plan in plans.items())
         layout = Layout(config, self.layers)
         self.steps = layout.steps(config.schedule)
-        self.merges, self.times, self.mask_kinds = layout.merges, layout.times, layout.mask_kinds
+        self.merges, self.times, self.collapses = layout.merges, layout.times, layout.collapses
+        self.mask_kinds = layout.mask_kinds
         final_norm = config.head["final_norm"]
         self.norm = build_norm(final_norm, d_model) if final_norm else None
         self.rotary = nn.ModuleDict()
@@ -168,8 +177,10 @@ class EulerStackModel(EulerStackPreTrainedModel):
         context |= {"input_ids": input_ids, **kwargs}
         trace = Trace()
         hidden_states = self.boundary(hidden_states)
-        for step in self.steps:
-            hidden_states = self.boundary(step.run(self, hidden_states, context, trace))
+        for step, following in pairwise((*self.steps, None)):
+            hidden_states = step.run(self, hidden_states, context, trace)
+            if not isinstance(following, CollapseStep):
+                hidden_states = self.boundary(hidden_states)
         if self.norm is not None:
             hidden_states = self.norm(hidden_states)
         if self.embed_out is not None:

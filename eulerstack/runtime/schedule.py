@@ -1,7 +1,7 @@
 """The schedule as it runs: which module's weights act where, in what order, and at which place of the cache.
 
 A plain layer is a `LayerStep`; parallel streams and integrators are steps made of layer steps. All distinct layers lie
-in `model.layers`; what streams and integrators have of their own lies in `model.merges` and `model.times`.
+in `model.layers`; what stands between them lies in `model.merges`, `model.times` and `model.collapses`.
 
 Shape suffixes: B batch, T tokens, M d_model.
 """
@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from .decoder_layer import LayerOutput
+from .hyper_connections import BirkhoffCollapse, collapse_mean, collapse_sum
 from .integrators import METHODS, OdeTime
 from .parallel_streams import StreamMerge
 from .router_losses import Routing
@@ -63,7 +64,29 @@ class LayerStep:
         return model.layers[self.module].state_layers()
 
 
-Body = tuple[LayerStep, ...]
+@dataclass(frozen=True)
+class CollapseStep:
+    """The end of a run of hyper-connected layers: n streams become one, by the learned collapse `index` if any."""
+
+    mixing: str
+    index: int | None
+
+    def run(self, model, hidden_states: torch.Tensor, context: dict, trace: Trace) -> torch.Tensor:
+        """[B, T, n, M] → [B, T, M]."""
+        if self.index is not None:
+            return model.collapses[self.index](hidden_states)
+        return collapse_sum(hidden_states) if self.mixing == "unconstrained" else collapse_mean(hidden_states)
+
+    def layer_steps(self) -> Iterator[LayerStep]:
+        """None."""
+        return iter(())
+
+    def state_layers(self, model) -> list:
+        """None."""
+        return []
+
+
+Body = tuple[LayerStep | CollapseStep, ...]
 
 
 @dataclass(frozen=True)
@@ -81,8 +104,7 @@ class ParallelStep:
 
     def layer_steps(self) -> Iterator[LayerStep]:
         """Every plain layer's run, in order."""
-        for body in self.streams:
-            yield from body
+        yield from layers_of(self.streams)
 
     def state_layers(self, model) -> list:
         """Fresh cache layers, in the order of their places."""
@@ -106,8 +128,7 @@ class DiscreteStep:
 
     def layer_steps(self) -> Iterator[LayerStep]:
         """Every plain layer's run, in order."""
-        for body in self.bodies:
-            yield from body
+        yield from layers_of(self.bodies)
 
     def state_layers(self, model) -> list:
         """Fresh cache layers, in the order of their places."""
@@ -141,15 +162,19 @@ class OdeStep:
 
     def layer_steps(self) -> Iterator[LayerStep]:
         """Every plain layer's run, in order."""
-        for body in self.evaluations:
-            yield from body
+        yield from layers_of(self.evaluations)
 
     def state_layers(self, model) -> list:
         """Fresh cache layers, in the order of their places."""
         return states_of(self, model)
 
 
-Step = LayerStep | ParallelStep | DiscreteStep | OdeStep
+Step = LayerStep | CollapseStep | ParallelStep | DiscreteStep | OdeStep
+
+
+def layers_of(bodies: tuple[Body, ...]) -> Iterator[LayerStep]:
+    """Every plain layer's run in these bodies, in order."""
+    return (layer_step for body in bodies for step in body for layer_step in step.layer_steps())
 
 
 def states_of(step: Step, model) -> list:
@@ -210,29 +235,41 @@ def _stored_window(block: dict) -> int | None:
 
 
 class Layout:
-    """Gives every step its place in the cache, and builds what streams and integrators have of their own.
+    """Gives every step its place in the cache, and builds what stands between layers.
 
-    `mask_kinds`: for each kind of mask one cache layer that tells its sizes.
+    `merges` of parallel streams, `times` of ODEs, learned `collapses` of hyper-connections; `mask_kinds`: for each kind
+    of mask one cache layer that tells its sizes.
     """
 
     def __init__(self, config, layers: nn.ModuleList):
         self.config, self.layers = config, layers
-        self.merges, self.times = nn.ModuleList(), nn.ModuleList()
+        self.merges, self.times, self.collapses = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         self.mask_kinds: dict = {}
         self._place = 0
 
-    def steps(self, entries: list[dict]) -> tuple:
-        """The steps of a schedule or body."""
+    def steps(self, entries: list[dict], collapses: list[CollapseStep] | None = None) -> tuple:
+        """The steps of a schedule or body. A body that runs again passes the `collapses` that it made before."""
+        made = iter(collapses or [])
         steps: list[Step] = []
-        for index, entry in enumerate(entries):
-            if "parallel" in entry:
-                steps.append(self._parallel(entry["parallel"], entry["d_model"]))
-            elif "integrator" in entry:
-                steps.append(self._integrator(entry["integrator"], entry["d_model"]))
-            else:
-                lender = None if entry["kv_from"] is None else steps[index + entry["kv_from"]]
-                steps.append(self._layer(entry, lender))
+        placed: list[Step] = []
+        before = None
+        for entry in entries:
+            after = self.layers[entry["module"]] if "block" in entry else None
+            if _collapses_between(before, after):
+                steps.append(next(made, None) or self._collapse(before))
+            placed.append(self._step(entry, placed))
+            steps.append(placed[-1])
+            before = after
+        if _collapses_between(before, None):
+            steps.append(next(made, None) or self._collapse(before))
         return tuple(steps)
+
+    def _step(self, entry: dict, placed: list[Step]) -> Step:
+        if "parallel" in entry:
+            return self._parallel(entry["parallel"], entry["d_model"])
+        if "integrator" in entry:
+            return self._integrator(entry["integrator"], entry["d_model"])
+        return self._layer(entry, None if entry["kv_from"] is None else placed[entry["kv_from"]])
 
     def _take(self, module) -> int:
         """The next places of the cache, as many as the module keeps states; returns the first."""
@@ -249,6 +286,13 @@ class Layout:
         self.mask_kinds = layer.mask_kinds(place if source is None else source) | self.mask_kinds
         return LayerStep(entry["module"], place, source)
 
+    def _collapse(self, layer) -> CollapseStep:
+        mixing = layer.hyper["mixing"]
+        if mixing != "birkhoff":
+            return CollapseStep(mixing, None)
+        self.collapses.append(BirkhoffCollapse(layer.d_model, layer.hyper["expand"], layer.mixer_hyper.eps))
+        return CollapseStep(mixing, len(self.collapses) - 1)
+
     def _parallel(self, spec: dict, d_model: int) -> ParallelStep:
         names = [stream["name"] for stream in spec["streams"]]
         bodies = tuple(self.steps(stream["body"]) for stream in spec["streams"])
@@ -263,6 +307,15 @@ class Layout:
         if spec["type"] == "discrete":
             return DiscreteStep(tuple(self.steps(body) for body in spec["bodies"]), readout)
         _, stages = METHODS[spec["type"]]
-        evaluations = tuple(self.steps(spec["bodies"][0]) for _ in range(stages * spec["steps"]))
+        first = self.steps(spec["bodies"][0])
+        collapses = [step for step in first if isinstance(step, CollapseStep)]
+        again = (self.steps(spec["bodies"][0], collapses) for _ in range(stages * spec["steps"] - 1))
         self.times.append(OdeTime(d_model))
-        return OdeStep(spec["type"], spec["steps"], evaluations, len(self.times) - 1, readout)
+        return OdeStep(spec["type"], spec["steps"], (first, *again), len(self.times) - 1, readout)
+
+
+def _collapses_between(before, after) -> bool:
+    """Whether n streams must become one between two layers (None: something that is no plain layer, or the end)."""
+    if before is None or not before.hyper:
+        return False
+    return after is None or after.shape_change is not None or after.hyper != before.hyper

@@ -59,7 +59,7 @@ class Init:
 
     `kind`: hidden (a matrix inside a block), residual (a matrix that writes to the residual stream), embedding,
     readout, router (`arguments` std: a σ of its own), zeros, ones, constant (`value`), or the name of a primitive's own
-    law with its `arguments`.
+    law with its `arguments`; or values (`values`: every element, for tensors small enough to be written out).
     `fan_in` counts the inputs of one output unit.
     """
 
@@ -68,6 +68,7 @@ class Init:
     fan_out: int = 0
     value: float = 0.0
     arguments: tuple[tuple[str, float], ...] = ()
+    values: tuple[float, ...] = ()
 
 
 ZEROS = Init("zeros")

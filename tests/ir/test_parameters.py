@@ -185,8 +185,8 @@ def test_what_the_runtime_builds_is_supported():
             ("layer_templates.decoder.mixer.type", "hyena"),
         ),
         (
-            {"layer_schedule": "[{template: decoder}, {integrator: {type: ode_rk4, steps: 2, body: decoder}}]"},
-            ("layer_schedule[1]", "integrator"),
+            {"layer_schedule": "[{template: decoder}, {template: decoder, depth_gating: {}}]"},
+            ("layer_schedule[1]", "depth_gating"),
         ),
         (
             {"training_hints": "{scaling: {parametrization: mup, base_width: 32}}"},
@@ -203,6 +203,6 @@ def test_what_the_runtime_lacks_is_named_with_its_place(replaced, finding):
 
 
 def test_a_primitive_without_stated_tensors_is_named():
-    hyper = template(rest=", residual: {type: hyper_connection, hyper: {expand: 2}}")
-    with pytest.raises(UnknownParameters, match="hyper_connection"):
-        parameter_table(llama(layer_templates=hyper))
+    mixer = "mixer: {type: attention, attention: {compression: {type: hca, m_block: 8}}}"
+    with pytest.raises(UnknownParameters, match="hca"):
+        parameter_table(llama(layer_templates=f"{{decoder: {{{mixer}, {GATED}}}}}"))

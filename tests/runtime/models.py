@@ -117,6 +117,12 @@ def integrator(kind: str, steps: int = 2, **keys) -> dict:
     return {"integrator": {"type": kind, "steps": steps, "output": "hidden", **keys}}
 
 
+def hyper(template: dict, mixing: str = "birkhoff", expand: int = 2) -> dict:
+    """The template with hyper-connections."""
+    residual = {"type": "hyper_connection", "hyper": {"expand": expand, "mixing": mixing}}
+    return {**template, "residual": residual}
+
+
 TWO = {"a": layer(), "b": layer(attention(window=7, n_kv_heads=2))}
 SHARED = [
     {"template": "a", "share": "once", "repeat": 2},
@@ -193,6 +199,13 @@ SPECS = {
     "ode_euler": spec(TWO, [{"template": "a"}, integrator("ode_euler", steps=3, body="b")]),
     "ode_rk4": spec(
         {"a": layer(), "b": layer(ffn=moe())}, [integrator("ode_rk4", steps=2, body="b"), {"template": "a"}]
+    ),
+    "mhc": spec({"a": hyper(layer(ffn=moe())), "b": hyper(layer(attention(window=5), norm={"position": "sandwich"}))}),
+    "hc": spec({"a": hyper(layer(), mixing="unconstrained", expand=3), "b": layer(ffn={"type": "none"})}),
+    "hc_lowrank": spec({"a": hyper(layer(), mixing="learned_lowrank"), "b": hyper(layer())}),
+    "hc_in_streams": spec(
+        {"a": hyper(layer()), "b": layer(attention(window=7))},
+        [streams({"type": "add"}), integrator("ode_euler", body="a"), {"template": "a"}],
     ),
     "hourglass": spec(
         {

@@ -1,4 +1,4 @@
-"""What the schema says of a model without building it, against the model: types of tensors, sizes of decoding states."""
+"""What the schema says of a model without building it, against the model: dtypes and sizes of decoding states."""
 
 import pytest
 import torch

@@ -53,7 +53,8 @@ def check_law(tensor: torch.Tensor, law: dict) -> None:
             assert torch.allclose(tensor.exp(), steps.expand_as(tensor))
         case "inverse_softplus_log_uniform":
             step, low, high = torch.nn.functional.softplus(tensor), law["low"], law["high"]
-            assert max(low, law["floor"]) * 0.999 <= step.min() and step.max() <= high * 1.001
+            assert step.min() >= max(low, law["floor"]) * 0.999
+            assert step.max() <= high * 1.001
             width = math.log(high / low)
             assert abs(step.log().mean().item() - math.log(low) - width / 2) < tolerance * width
         case own:
