@@ -80,7 +80,7 @@ class Reader:
             self.faulty.update((*path, *fault.path) for fault in real if fault.kind != "extra_forbidden")
             if report and attempt == 0:
                 self._report(known, path, plain, real)
-            plain = _pruned(plain, faults)
+            plain = _pruned(_without_nulls(plain, [fault for fault in faults if fault not in real]), real)
             if plain is None:
                 break
         return None
@@ -128,6 +128,17 @@ def _null_is_unwritten(known: Facts, plain: Any, fault: Fault) -> bool:
     owner = _keys_at(known, fault.path[:-1], plain)
     info = dict(named_fields(owner)).get(str(fault.path[-1])) if owner else None
     return info is not None and not info.is_required()
+
+
+def _without_nulls(plain: Any, unwritten: Iterable[Fault]) -> Any:
+    """A copy without these nulls; each is the value of a key, so no list shifts."""
+    kept = deepcopy(plain)
+    for fault in unwritten:
+        holder = kept
+        for step in fault.path[:-1]:
+            holder = holder[step]
+        holder.pop(fault.path[-1], None)
+    return kept
 
 
 def _pruned(plain: Any, faults: Iterable[Fault]) -> Any:
