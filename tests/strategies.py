@@ -353,31 +353,29 @@ def schedules(draw: Draw, pool: dict[str, Plain], waist: tuple[str, str] | None,
 
 
 @st.composite
-def embeddings(draw: Draw, positional: str) -> Plain:
-    """`embedding`."""
+def embeddings(draw: Draw, positional: str, pairs: int) -> Plain:
+    """`embedding`; a head has `pairs` rotated pairs."""
     keys = {"type": "learned", "positional": positional}
     keys |= _some(draw, tie_word_embeddings=st.booleans(), scale=positive, d_embed=st.just(8), dropout=fractions)
     if positional == "rope":
-        keys |= _some(draw, rope_theta=st.sampled_from([500, 1e6]), rope_scaling=rope_scalings())
+        keys |= _some(draw, rope_theta=st.sampled_from([500, 1e6]), rope_scaling=rope_scalings(pairs))
     return keys
 
 
 @st.composite
-def rope_scalings(draw: Draw) -> Plain:
+def rope_scalings(draw: Draw, pairs: int) -> Plain:
     """`embedding.rope_scaling`."""
     kind = draw(st.sampled_from(["linear", "dynamic", "yarn", "llama3", "longrope"]))
     keys = {"type": kind, "factor": draw(st.sampled_from([1.0, 4.0]))}
     original = {"original_max_seq_len": st.just(64)}
     match kind:
-        case "dynamic":
-            keys |= _some(draw, **original)
         case "yarn":
             keys |= _some(draw, **original, attention_factor=positive, beta_fast=st.just(32), beta_slow=st.just(1.5))
             keys |= _some(draw, mscale=positive, mscale_all_dim=positive, truncate=st.booleans())
         case "llama3":
             keys |= {"low_freq_factor": 1.0, "high_freq_factor": 4.0} | _some(draw, **original)
         case "longrope":
-            keys |= {"short_factor": [1.0, 1.0], "long_factor": [1.0, 2.5]} | _some(draw, **original)
+            keys |= {"short_factor": [1.0] * pairs, "long_factor": [2.5] * pairs} | _some(draw, **original)
     return keys
 
 
@@ -480,7 +478,7 @@ def specs(draw: Draw) -> Plain:
     """A whole valid spec."""
     d_model, n_heads = draw(st.sampled_from(WIDTHS)), draw(st.sampled_from(HEADS))
     positional = draw(st.sampled_from(["rope", "none", "alibi", "learned"]))
-    embedding = draw(embeddings(positional))
+    embedding = draw(embeddings(positional, d_model // n_heads // 2))
     own_heads = embedding.get("rope_scaling", {}).get("type") != "longrope"
     frame = Frame(d_model, n_heads, positional, own_heads)
     names = draw(

@@ -74,7 +74,7 @@ def tie(spec: Spec) -> bool:
 
 def _embedding_of(spec: Spec, tied: bool) -> Embedding:
     keys = spec.embedding
-    scaling = keys.rope_scaling and resolve_rope_scaling(keys.rope_scaling, spec.model.max_seq_len)
+    scaling = resolve_rope_scaling(keys.rope_scaling, spec.model.max_seq_len) if keys.rope_scaling else None
     return Embedding(
         type=keys.type,
         positional=keys.positional,

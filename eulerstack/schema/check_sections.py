@@ -3,13 +3,11 @@
 from eulerstack.schema.facts import named_fields
 from eulerstack.schema.findings import Findings
 from eulerstack.schema.parts import Parts
+from eulerstack.schema.rope_scaling import NEEDED, OWN, RopeScalingKeys, own_keys
 from eulerstack.schema.sections import (
-    ROPE_SCALING_NEEDED,
-    ROPE_SCALING_OWN,
     EmbeddingKeys,
     HeadKeys,
     ModelKeys,
-    RopeScalingKeys,
     TokenizerKeys,
     TrainingKeys,
 )
@@ -79,17 +77,31 @@ def _check_embedding(parts: Parts, embedding: EmbeddingKeys, findings: Findings)
 
 def _check_rope_scaling(parts: Parts, scaling: RopeScalingKeys, findings: Findings) -> None:
     base = ("embedding", "rope_scaling")
-    own = ROPE_SCALING_OWN[scaling.type]
+    own = own_keys(scaling.type)
     for name, _ in named_fields(RopeScalingKeys):
         if name not in ("type", "factor") and name not in own and getattr(scaling, name) is not None:
-            types = ", ".join(kind for kind, names in ROPE_SCALING_OWN.items() if name in names)
+            types = ", ".join(kind for kind in OWN if name in own_keys(kind))
             findings.add("rope-scaling-other-type", (*base, name), key=True, name=name, type=scaling.type, types=types)
-    for name in ROPE_SCALING_NEEDED.get(scaling.type, ()):
+    for name in NEEDED.get(scaling.type, ()):
         if not parts.written(*base, name):
             findings.add("rope-scaling-needs", (*base, "type"), name=name, type=scaling.type)
-    low, high = scaling.low_freq_factor, scaling.high_freq_factor
-    if low is not None and high is not None and low >= high:
-        findings.add("rope-scaling-order", (*base, "low_freq_factor"), low=f"{low:g}", high=f"{high:g}")
+    if scaling.type == "longrope":
+        _check_longrope(parts, scaling, findings)
+    low, high = scaling.low_freq_factor or 1, scaling.high_freq_factor or 4
+    if scaling.type == "llama3" and low >= high:
+        place = "low_freq_factor" if scaling.low_freq_factor else "high_freq_factor"
+        findings.add("rope-scaling-order", (*base, place), low=f"{low:g}", high=f"{high:g}")
+
+
+def _check_longrope(parts: Parts, scaling: RopeScalingKeys, findings: Findings) -> None:
+    model = parts.model
+    if model is None or not parts.sound("model") or not reads_rope(parts):
+        return
+    pairs = (model.head_dim or model.d_model // model.n_heads) // 2
+    for name in NEEDED["longrope"]:
+        factors = getattr(scaling, name)
+        if factors is not None and len(factors) != pairs:
+            findings.add("longrope-length", ("embedding", "rope_scaling", name), count=len(factors), pairs=pairs)
 
 
 def _check_head(parts: Parts, head: HeadKeys, findings: Findings) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from eulerstack.schema.base import Count, Keys, NonNegative, Positive, Size
+from eulerstack.schema.rope_scaling import RopeScalingKeys
 
 Text = Annotated[str, Field(min_length=1)]
 
@@ -66,52 +67,6 @@ class TokenizerKeys(Keys):
     pad_token: Text | None = None
 
 
-class RopeScalingKeys(Keys):
-    """`embedding.rope_scaling`: how rope's frequencies stretch beyond the trained length.
-
-    Each type reads `factor` and the keys that `OWN` names for it (names of transformers' rope functions, but for
-    `original_max_seq_len`).
-    """
-
-    type: Literal["linear", "dynamic", "yarn", "llama3", "longrope"] = "linear"
-    factor: Positive | None = None
-    original_max_seq_len: Size | None = None
-    attention_factor: Positive | None = None
-    train_padding: bool = True
-    beta_fast: Positive | None = None
-    beta_slow: Positive | None = None
-    mscale: NonNegative | None = None
-    mscale_all_dim: NonNegative | None = None
-    truncate: bool | None = None
-    low_freq_factor: Positive | None = None
-    high_freq_factor: Positive | None = None
-    short_factor: Annotated[list[Positive], Field(min_length=1)] | None = None
-    long_factor: Annotated[list[Positive], Field(min_length=1)] | None = None
-
-
-ROPE_SCALING_OWN: dict[str, frozenset[str]] = {
-    "linear": frozenset(),
-    "dynamic": frozenset({"original_max_seq_len"}),
-    "yarn": frozenset(
-        {
-            "original_max_seq_len",
-            "attention_factor",
-            "beta_fast",
-            "beta_slow",
-            "mscale",
-            "mscale_all_dim",
-            "truncate",
-        }
-    ),
-    "llama3": frozenset({"original_max_seq_len", "low_freq_factor", "high_freq_factor"}),
-    "longrope": frozenset({"original_max_seq_len", "attention_factor", "short_factor", "long_factor"}),
-}
-"""Which keys besides `type` and `factor` each type of rope scaling reads."""
-
-ROPE_SCALING_NEEDED: dict[str, tuple[str, ...]] = {"longrope": ("short_factor", "long_factor")}
-"""Which of them have no default."""
-
-
 class EmbeddingKeys(Keys):
     """`embedding`: the token table and how positions are told."""
 
@@ -122,6 +77,7 @@ class EmbeddingKeys(Keys):
     tie_word_embeddings: bool | None = None
     scale: Annotated[float, Field(gt=0, le=1e6)] | None = None
     d_embed: Size | None = None
+    train_padding: bool = True
     dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
 
 

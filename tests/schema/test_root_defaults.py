@@ -53,6 +53,7 @@ SECTIONS = {
     "embedding.tie_word_embeddings": None,
     "embedding.scale": None,
     "embedding.d_embed": None,
+    "embedding.train_padding": True,
     "embedding.dropout": None,
     "norm.type": "rmsnorm",
     "norm.position": "pre",

@@ -86,7 +86,7 @@ COMPATIBILITY = [
     ),
     (
         EMBEDDING,
-        "{ type: learned, positional: rope, rope_scaling: { type: »longrope, short_factor: [1.0] } }",
+        "{ type: learned, positional: rope, rope_scaling: { type: »longrope, long_factor: [" + "1.0, " * 64 + "] } }",
         "rope-scaling-needs",
     ),
     (FFN, f"{FFN}\n    residual: {{ type: »hyper_connection }}", "hyper-missing"),
@@ -117,6 +117,14 @@ def test_one_fault_is_one_error_at_its_place(before, after, code):
     errors = [d for d in checked(text).diagnostics if d.severity is Severity.ERROR]
     assert [(d.code, d.span.line, d.span.column) for d in errors if d.span] == [(code, line, column)]
     assert checked(text).spec is None
+
+
+def test_longrope_has_a_factor_for_each_pair():
+    text = changed(
+        EMBEDDING,
+        "{ type: learned, positional: rope, rope_scaling: { type: longrope, short_factor: [1], long_factor: [1] } }",
+    )
+    assert [code for code in codes(text) if code == "longrope-length"] == ["longrope-length"] * 2
 
 
 def test_a_missing_section_is_missed_at_the_root():
