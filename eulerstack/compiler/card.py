@@ -14,7 +14,7 @@ _CARD = """\
 ---
 library_name: transformers
 pipeline_tag: text-generation
-license: apache-2.0
+license: {license}
 tags:
 - eulerstack
 ---
@@ -58,6 +58,7 @@ def model_card(model: Model, facts: Facts, *, drawn: bool) -> str:
     folded = f"```\n{schedule_text(fold(model.schedule))}\n```"
     return _CARD.format(
         name=model.name,
+        license="other" if facts.seed is None else "apache-2.0",  # imported weights keep the terms they came with
         intro=_text("intro_given") if facts.seed is None else _text("intro_drawn", seed=facts.seed),
         property=_text("property"),
         value=_text("value"),

@@ -1,4 +1,4 @@
-"""The tokenizer's files beside an imported model: copied as they are, never loaded."""
+"""The files beside an imported model, its tokenizer's and its licence: copied as they are, never loaded."""
 
 import json
 import shutil
@@ -19,13 +19,16 @@ FILES = (
 )
 """What tokenizers of the families are made of."""
 
+TERMS = ("LICENSE", "LICENSE.txt", "LICENSE.md", "NOTICE", "USE_POLICY.md")
+"""The terms that the weights come with."""
+
 
 def copy_tokenizer(source: Path, target: Path) -> list[str]:
-    """Copy the files that are there; their names."""
-    copied = [name for name in FILES if (source / name).is_file()]
-    for name in copied:
+    """Copy the tokenizer's files that are there, and the licence; the names of the tokenizer's."""
+    present = [name for name in (*FILES, *TERMS) if (source / name).is_file()]
+    for name in present:
         shutil.copyfile(source / name, target / name)
-    return copied
+    return [name for name in present if name in FILES]
 
 
 def adds_bos(directory: Path, default: bool) -> bool:

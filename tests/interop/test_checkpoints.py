@@ -199,7 +199,12 @@ def test_the_other_files_come_along(tmp_path: Path) -> None:
     source = directory("llama", tmp_path / "original")
     generation = {"eos_token_id": [2, 7], "temperature": 0.6, "do_sample": True, "cache_implementation": "hybrid"}
     (source / "generation_config.json").write_text(json.dumps(generation), "utf-8")
-    files = {"tokenizer.json": b"{}", "tokenizer_config.json": b'{"add_bos_token": false}', "merges.txt": b"a b"}
+    files = {
+        "tokenizer.json": b"{}",
+        "tokenizer_config.json": b'{"add_bos_token": false}',
+        "merges.txt": b"a b",
+        "LICENSE": b"terms",
+    }
     for name, content in files.items():
         (source / name).write_bytes(content)
     (source / "modeling_llama.py").write_text("raise SystemExit", "utf-8")
@@ -208,6 +213,7 @@ def test_the_other_files_come_along(tmp_path: Path) -> None:
     written = json.loads((tmp_path / "twin" / "generation_config.json").read_text("utf-8"))
     assert written == {"eos_token_id": [2, 7], "temperature": 0.6, "do_sample": True}
     assert not (tmp_path / "twin" / "modeling_llama.py").exists()
+    assert "license: other" in (tmp_path / "twin" / "README.md").read_text("utf-8")
     assert imported.model.tokenizer["add_bos"] is False
     assert (tmp_path / "twin" / "eulerstack.source.yml").read_text("utf-8") == imported.yaml
 
