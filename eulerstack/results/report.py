@@ -66,7 +66,8 @@ class Report(AboutSpec):
     def lines(self, *, full: bool = True, color: bool = False) -> list[str]:
         """The text form, line by line. `full`: with what is only good to know; `color`: with ANSI colours."""
         told = [d for d in self.diagnostics if full or d.severity is not Severity.INFO]
-        return [*render.terminal_lines(told, color=color), self.summary]
+        lines = render.terminal_lines(told, color=color)
+        return [*lines, "", self.summary] if lines else [self.summary]
 
     def text(self) -> str:
         """The lines without colour."""
