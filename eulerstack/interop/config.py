@@ -6,7 +6,7 @@ The file is read as JSON and nothing else; no code of the directory runs. Mistak
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -299,8 +299,3 @@ def _same(a: Any, b: Any) -> bool:
 def _shown(value: Any) -> str:
     text = json.dumps(value, default=str)
     return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def words(value: Any) -> Sequence[str] | None:
-    """`value` if it is a list of strings, else None."""
-    return value if isinstance(value, list) and all(isinstance(item, str) for item in value) else None
