@@ -356,7 +356,14 @@ def schedules(draw: Draw, pool: dict[str, Plain], waist: tuple[str, str] | None,
 def embeddings(draw: Draw, positional: str, pairs: int) -> Plain:
     """`embedding`; a head has `pairs` rotated pairs."""
     keys = {"type": "learned", "positional": positional}
-    keys |= _some(draw, tie_word_embeddings=st.booleans(), scale=positive, d_embed=st.just(8), dropout=fractions)
+    keys |= _some(
+        draw,
+        tie_word_embeddings=st.booleans(),
+        train_padding=st.booleans(),
+        scale=positive,
+        d_embed=st.just(8),
+        dropout=fractions,
+    )
     if positional == "rope":
         keys |= _some(draw, rope_theta=st.sampled_from([500, 1e6]), rope_scaling=rope_scalings(pairs))
     return keys
@@ -366,7 +373,7 @@ def embeddings(draw: Draw, positional: str, pairs: int) -> Plain:
 def rope_scalings(draw: Draw, pairs: int) -> Plain:
     """`embedding.rope_scaling`."""
     kind = draw(st.sampled_from(["linear", "dynamic", "yarn", "llama3", "longrope"]))
-    keys = {"type": kind, "factor": draw(st.sampled_from([1.0, 4.0]))}
+    keys = {"type": kind} | _some(draw, factor=st.sampled_from([1.0, 4.0]))
     original = {"original_max_seq_len": st.just(64)}
     match kind:
         case "yarn":

@@ -9,9 +9,9 @@ from eulerstack.schema.base import Keys
 from eulerstack.schema.facts import Facts, field_facts, named_fields
 from eulerstack.schema.spec import RootKeys
 from tests.strategies import (
+    SINGLE_MIXERS,
     Frame,
     abouts,
-    attentions,
     embeddings,
     integrators,
     kv_entries,
@@ -21,6 +21,7 @@ from tests.strategies import (
     plain_entries,
     rope_scalings,
     schedules,
+    single_mixers,
     specs,
     tissues,
     training_hints,
@@ -61,10 +62,10 @@ FRAME = Frame(d_model=32, n_heads=4, positional="rope", own_heads=True)
 POOL = {"decoder": {"mixer": {"type": "attention", "attention": {}}, "ffn": {"type": "mlp"}}}
 STRATEGIES = (
     specs(),
-    attentions(FRAME),
+    *(single_mixers(FRAME, (kind,)) for kind in SINGLE_MIXERS),
     latents(True),
     moes(),
-    rope_scalings(),
+    rope_scalings(4),
     training_hints(),
     plain_entries(POOL),
     integrators(POOL),
@@ -72,7 +73,7 @@ STRATEGIES = (
     kv_entries(POOL),
     schedules(POOL, None),
     abouts(),
-    embeddings("rope"),
+    embeddings("rope", 4),
     tissues({**POOL, "other": POOL["decoder"]}),
 )
 """Whole specs, and by themselves the parts with so many keys that few specs have a given one."""

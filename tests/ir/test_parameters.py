@@ -185,10 +185,6 @@ def test_what_the_runtime_builds_is_supported():
             ("layer_templates.decoder.mixer.type", "hyena"),
         ),
         (
-            {"layer_schedule": "[{template: decoder}, {template: decoder, depth_gating: {}}]"},
-            ("layer_schedule[1]", "depth_gating"),
-        ),
-        (
             {"training_hints": "{scaling: {parametrization: mup, base_width: 32}}"},
             ("training_hints.scaling.parametrization", "mup"),
         ),
