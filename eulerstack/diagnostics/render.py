@@ -66,10 +66,11 @@ def _parts(span: Span, line: str) -> tuple[str, str, str]:
     end = max(start, end)
     sliced = line[max(0, start - WIDTH) : start], line[start : min(end, start + WIDTH)], line[end : end + WIDTH]
     before, marked, after = (_visible(part) for part in sliced)
-    if _cells(before) > WIDTH // 2:
-        before = "…" + _last_cells(before, WIDTH // 2 - 1)
-    marked = _first_cells(marked, WIDTH - _cells(before))
-    return before, marked, _first_cells(after, WIDTH - _cells(before) - _cells(marked))
+    if start > WIDTH or _cells(before) + _cells(marked) + _cells(after) > WIDTH:
+        before = _last_cells(before, WIDTH // 2)
+        marked = _first_cells(marked, WIDTH - _cells(before))
+        after = _first_cells(after, WIDTH - _cells(before) - _cells(marked))
+    return before, marked, after
 
 
 def _underline(marked: str) -> str:
@@ -99,10 +100,12 @@ def _first_cells(text: str, width: int) -> str:
 
 
 def _last_cells(text: str, width: int) -> str:
-    kept = text[-width:]
-    while _cells(kept) > width:
+    if _cells(text) <= width:
+        return text
+    kept = text[1 - width :]
+    while _cells(kept) >= width:
         kept = kept[1:]
-    return kept
+    return f"…{kept}"
 
 
 def html(diagnostics: Iterable[Diagnostic]) -> str:

@@ -251,6 +251,8 @@ def wrong_value(root: Mapping, path: Path, known: Facts, fault: Fault) -> Diagno
     elif fault.kind in _TYPE_CODES:
         code = "not-name-or-list" if known.also_name else _TYPE_CODES[fault.kind]
         fix, params["bare"] = _type_fix(code, fault.found)
+        if code == "not-integer" and isinstance(fault.found, float) and _is_computed(root, path):
+            code, params = "not-whole", {"path": dotted(path), "key": dotted(path), "value": params["found"]}
     elif fault.kind in _RANGE_TYPES:
         code, params["bounds"] = "out-of-range", known.bounds
     elif fault.kind in ("too_short", "too_long"):
@@ -260,8 +262,13 @@ def wrong_value(root: Mapping, path: Path, known: Facts, fault: Fault) -> Diagno
     elif fault.kind == "string_too_short":
         code = "empty-string"
     elif fault.kind == "finite_number":
-        code = "not-finite"
+        code, params["number"] = "not-finite", params["found"]
     return Diagnostic(code=code, span=locate(root, path), fix=fix, see=see(_described(path)), params=params)
+
+
+def _is_computed(root: Mapping, path: Path) -> bool:
+    node = find(root, path)
+    return isinstance(node, Scalar) and node.written is not None
 
 
 def _described(path: Path) -> Path:
