@@ -30,6 +30,9 @@ AUTO_MAP = {
     "AutoModel": "modeling_eulerstack.EulerStackModel",
     "AutoModelForCausalLM": f"modeling_eulerstack.{CAUSAL_LM}",
 }
+DEPTH = "depth."
+"""Below a layer: what depth gating adds."""
+
 _EXTENSIONS = ("tokenizer_contract", "compatibility", "execution_modes", "transition", "tissue", "about")
 _IDENTITY = ("name", "family_hint", "target_params", "mlp_ratio")
 _HF_NAMES = {
@@ -66,7 +69,7 @@ def config_dict(model: Model, ids: SpecialIds | None = None) -> Plain:
         "pad_token_id": ids.pad,
         "embedding": as_plain(model.embedding),
         "blocks": _blocks(model, found),
-        "schedule": _schedule(model),
+        "schedule": _schedule(model, found),
         "head": as_plain(model.head),
         "init": {name: law for name, law in found.items() if not name.startswith("model.layers.")},
         "training_hints": plain["training_hints"],
@@ -143,7 +146,7 @@ def _inits(model: Model, found: Mapping[str, Plain]) -> dict[str, dict[str, Plai
     }
     for name, law in found.items():
         prefix = ".".join(name.split(".")[:3]) + "."
-        if prefix in blocks:
+        if prefix in blocks and not name.startswith(f"{prefix}{DEPTH}"):
             inits.setdefault(blocks[prefix], {})[name.removeprefix(prefix)] = law
     return inits
 
@@ -152,16 +155,13 @@ def _kind(node: Node) -> str:
     return {Layer: "plain", Parallel: "parallel", Integrator: "integrator"}[type(node)]
 
 
-def _schedule(model: Model) -> list[Plain]:
+def _schedule(model: Model, found: Mapping[str, Plain]) -> list[Plain]:
     index = {block.name: i for i, block in enumerate(model.blocks)}
-    return [_entry(model, entry, index) for entry in number_modules(model.schedule)]
+    return [_entry(model, entry, index, found) for entry in number_modules(model.schedule)]
 
 
-def _entry(model: Model, entry: Numbered, index: Mapping[str, int]) -> Plain:
-    bodies = [
-        [{**as_plain(layer), "block": index[layer.block], "module": module} for layer, module in body]
-        for body in entry.bodies
-    ]
+def _entry(model: Model, entry: Numbered, index: Mapping[str, int], found: Mapping[str, Plain]) -> Plain:
+    bodies = [[_layer(layer, module, index, found) for layer, module in body] for body in entry.bodies]
     match entry.node:
         case Parallel(streams=streams, merge=merge):
             named = [{"name": stream.name, "body": body} for stream, body in zip(streams, bodies, strict=True)]
@@ -170,6 +170,13 @@ def _entry(model: Model, entry: Numbered, index: Mapping[str, int]) -> Plain:
             integrator = {"type": type, "steps": steps, "output": output, "bodies": bodies}
             return {"integrator": integrator, "d_model": entry_width(model, entry.node)}
     return bodies[0][0]
+
+
+def _layer(layer: Layer, module: int, index: Mapping[str, int], found: Mapping[str, Plain]) -> Plain:
+    """A plain layer, with the laws of its depth router: that hangs on the entry, not on the block."""
+    prefix = f"model.layers.{module}."
+    own = {name.removeprefix(prefix): law for name, law in found.items() if name.startswith(f"{prefix}{DEPTH}")}
+    return {**as_plain(layer), "block": index[layer.block], "module": module, "init": own}
 
 
 def spec_from_config(config: Mapping[str, Any]) -> Plain:

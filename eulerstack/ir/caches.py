@@ -1,17 +1,37 @@
 """What decoding keeps: the size of each layer's cache, without building the model."""
 
-from eulerstack.ir.nodes import Layer, Model
+from eulerstack.ir.modules import bodies_of
+from eulerstack.ir.nodes import Integrator, Layer, Model, Node, Parallel
 from eulerstack.ir.parameters import CONV_KERNEL
 
 ELEMENT_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 
+EVALUATIONS = {"discrete": 1, "ode_euler": 1, "ode_rk4": 4}
+"""How often an integrator's step evaluates its body; each evaluation keeps a state of its own."""
+
 
 def cache_bytes(model: Model, tokens: int) -> tuple[int | None, ...]:
-    """Bytes of cache per sequence after `tokens` tokens, for each entry of the schedule; None where none is stated."""
-    return tuple(_bytes(model, node, tokens) if isinstance(node, Layer) else None for node in model.schedule)
+    """Bytes of cache per sequence after `tokens` tokens, for each entry of the schedule; None where none is stated.
+
+    A depth-gated layer keeps what its chosen tokens need; how many are chosen depends on the text, so all are counted.
+    """
+    return tuple(_node_bytes(model, node, tokens) for node in model.schedule)
 
 
-def _bytes(model: Model, layer: Layer, tokens: int) -> int | None:
+def _node_bytes(model: Model, node: Node, tokens: int) -> int | None:
+    parts = [_layer_bytes(model, layer, tokens) for body in bodies_of(node) for layer in body]
+    known = [part for part in parts if part is not None]
+    if len(known) != len(parts):
+        return None
+    match node:
+        case Parallel(merge=merge) if merge.type == "cross_attn":
+            return sum(known) + 2 * tokens * model.n_heads * model.head_dim * ELEMENT_BYTES[model.dtype]
+        case Integrator() if node.type != "discrete":
+            return sum(known) * node.steps * EVALUATIONS[node.type]
+    return sum(known)
+
+
+def _layer_bytes(model: Model, layer: Layer, tokens: int) -> int | None:
     block = model.block(layer.block)
     if block.memory or not hasattr(block.mixer, "state_elements"):
         return None

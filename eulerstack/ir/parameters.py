@@ -1,10 +1,11 @@
 """Every tensor of the built model: its state_dict name, shape and start, without building it."""
 
 from collections.abc import Iterator
+from math import log
 
 from eulerstack.ir.hyper_parameters import collapse_parameters, connection_parameters
 from eulerstack.ir.modules import Numbered, bodies_of, learned_collapses, number_modules
-from eulerstack.ir.nodes import Block, Integrator, Layer, Merge, Model, Node, Norm, Parallel, ShapeChange
+from eulerstack.ir.nodes import Block, DepthGating, Integrator, Layer, Merge, Model, Node, Norm, Parallel, ShapeChange
 from eulerstack.schema.base import ONES, ZEROS, Init, Parameter, UnknownParameters, linear, parameters_of
 
 KEYS_AND_VALUES = ("k_proj.", "v_proj.", "k_norm.")
@@ -33,8 +34,6 @@ def root_parameters(model: Model) -> tuple[Parameter, ...]:
 
 def layer_parameters(block: Block, layer: Layer) -> tuple[Parameter, ...]:
     """The parameters of one plain layer, named below `model.layers.{i}`."""
-    if layer.depth_gating:
-        raise UnknownParameters("depth_gating")
     return tuple(_layer_parameters(block, layer))
 
 
@@ -123,6 +122,15 @@ def _merge_parameters(merge: Merge, streams: int, d: int, heads: int) -> Iterato
         yield from linear("o_proj", heads, d, kind="residual")
 
 
+def _depth_parameters(gating: DepthGating, d: int) -> Iterator[Parameter]:
+    """The router starts by choosing as many tokens as the capacity says."""
+    share = min(max(gating.capacity, 0.01), 0.99)
+    yield Parameter("weight", (d,), Init("router", fan_in=d, fan_out=1))
+    if gating.router == "top_k":
+        yield Parameter("predictor", (d,), ZEROS)
+    yield Parameter("bias", (1,), Init("constant", value=log(share / (1 - share))))
+
+
 def _shape_change_parameters(change: ShapeChange, d_in: int) -> Iterator[Parameter]:
     match change.projection:
         case "linear":
@@ -173,6 +181,8 @@ def _layer_parameters(block: Block, layer: Layer) -> Iterator[Parameter]:
     if block.ffn:
         yield from (parameter.below("ffn") for parameter in parameters_of(block.ffn, block.d_model))
     yield from _norms(block, norms, "ffn_post_norm")
+    if layer.depth_gating:
+        yield from (p.below("depth") for p in _depth_parameters(layer.depth_gating, block.d_model))
     if hyper := block.residual.hyper:
         for index, branch in enumerate(("mixer", "ffn") if block.ffn else ("mixer",)):
             yield from (p.below(f"{branch}_hyper") for p in connection_parameters(hyper, block.d_model, index))

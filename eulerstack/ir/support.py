@@ -6,7 +6,6 @@ The compiler refuses a model that uses any of it, by name: never another block i
 from collections.abc import Iterator
 from typing import Any
 
-from eulerstack.ir.modules import plain_layers
 from eulerstack.ir.nodes import Block, Model
 
 MIXERS = frozenset({"attention", "mamba"})
@@ -21,7 +20,6 @@ def unsupported(model: Model) -> list[Finding]:
     found: list[Finding] = []
     for block in model.blocks:
         found += [(f"layer_templates.{block.name}.{path}", name) for path, name in _block(block)]
-    found += _schedule(model)
     if model.head.type != "causal_lm":
         found.append(("head.type", model.head.type))
     found += _sections(model)
@@ -72,14 +70,6 @@ def _moe(moe: Any) -> Iterator[Finding]:
         yield f"{path}.n_groups", "expert groups"
     if moe.capacity_drop_policy != "overflow":
         yield f"{path}.capacity_drop_policy", f"capacity_drop_policy {moe.capacity_drop_policy}"
-
-
-def _schedule(model: Model) -> Iterator[Finding]:
-    """The first place of a gated layer."""
-    for index, node in enumerate(model.schedule):
-        if any(layer.depth_gating for layer in plain_layers(node)):
-            yield f"layer_schedule[{index}]", "depth_gating"
-            return
 
 
 def _sections(model: Model) -> Iterator[Finding]:

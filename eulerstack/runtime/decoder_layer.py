@@ -9,6 +9,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from .feed_forward import GatedMlp, Mlp
 from .hyper_connections import CONNECTIONS, write_back
 from .mixers import MIXERS
+from .mixture_of_depths import DepthRouter, DepthState
 from .mixture_of_experts import MixtureOfExperts
 from .normalization import build_norm
 from .shape_change import ShapeChange
@@ -62,6 +63,8 @@ class EulerStackDecoderLayer(GradientCheckpointingLayer):
             connection = CONNECTIONS[self.hyper["mixing"]]
             self.mixer_hyper = connection(d_model, norm["eps"], self.hyper)
             self.ffn_hyper = connection(d_model, norm["eps"], self.hyper) if self.ffn is not None else None
+        gating = block.get("depth_gating")
+        self.depth = DepthRouter(d_model, gating) if gating else None
         self.lends_keys = block.get("lends_keys", False)
 
         norm_before = self.position in ("pre", "sandwich")
@@ -106,12 +109,23 @@ class EulerStackDecoderLayer(GradientCheckpointingLayer):
         return LayerOutput(hidden_states, *routing, *(lent[1:3] if self.lends_keys else ()))
 
     def state_layers(self) -> list:
-        """Fresh, empty cache layers for every stateful module of this layer."""
+        """Fresh, empty cache layers for every stateful module of this layer; with depth gating, one for each row."""
+        return [DepthState()] if self.depth is not None else self.inner_state_layers()
+
+    def inner_state_layers(self) -> list:
+        """The same, as if no token were skipped."""
         before = self.shape_change.state_layers() if self.shape_change is not None else []
         return before + self.mixer.state_layers()
 
     def mask_kinds(self, cache_index: int) -> dict:
-        """The kinds of attention mask that this layer reads, each with a cache layer that tells its sizes."""
+        """The kinds of attention mask that this layer reads, each with a cache layer that tells its sizes.
+
+        A depth-gated layer's masks are built for the tokens it chooses.
+        """
+        return {} if self.depth is not None else self.inner_mask_kinds(cache_index)
+
+    def inner_mask_kinds(self, cache_index: int) -> dict:
+        """The same, as if no token were skipped."""
         before = self.shape_change.state_layers() if self.shape_change is not None else []
         return self.mixer.mask_kinds(cache_index + len(before))
 

@@ -15,12 +15,13 @@ from .router import Router
 from .router_losses import Routing, count_choices, real_tokens
 
 
-def record_loads(routers: list[Router], routings: list[Routing], token_mask: torch.Tensor | None) -> None:
+def record_loads(routings: list[Routing]) -> None:
     """Add this forward's choices to each corrected router's pending load."""
-    for router, routing in zip(routers, routings, strict=True):
+    for routing in routings:
+        router = routing.router
         if router.e_score_correction_bias is None:
             continue
-        load_E = count_choices(real_tokens(routing.index, token_mask), router.n_experts)
+        load_E = count_choices(real_tokens(routing, "index"), router.n_experts)
         router.pending_load = load_E if router.pending_load is None else router.pending_load + load_E
 
 

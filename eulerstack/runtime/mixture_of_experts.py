@@ -154,7 +154,7 @@ class MixtureOfExperts(nn.Module):
             hidden_states = hidden_states * noise
         x_NM = hidden_states.reshape(-1, hidden_states.shape[-1])
         logits_NE, weight_NK, index_NK = self.router(x_NM, None if input_ids is None else input_ids.reshape(-1))
-        y_NM = self._run(x_NM, index_NK, weight_NK.to(x_NM.dtype), token_mask)
+        y_NM = self._run(x_NM, index_NK, weight_NK, token_mask)
         y_BTM = y_NM.view_as(residual)
         if self.shared is not None:
             y_BTM = y_BTM + self.shared(residual)[0]
@@ -186,7 +186,7 @@ class MixtureOfExperts(nn.Module):
         if experts.down_proj_bias is not None:
             out_ECM = out_ECM + experts.down_proj_bias[:, None]
         gathered_NKM = out_ECM.flatten(0, 1)[row_NK.clamp(max=n_experts * capacity - 1)]
-        return (gathered_NKM * (weight_NK * kept_NK)[..., None]).sum(dim=1)
+        return (gathered_NKM * (weight_NK * kept_NK)[..., None]).sum(dim=1).to(x_NM.dtype)
 
 
 def rank_in_expert(index_NK, weight_NK, token_mask, n_experts: int) -> torch.Tensor:

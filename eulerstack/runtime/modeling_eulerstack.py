@@ -25,7 +25,6 @@ from .decoder_layer import EulerStackDecoderLayer
 from .expert_balance import follow_optimizer, record_loads
 from .initialization import apply_law, attach_laws
 from .masks import build_mask
-from .mixture_of_experts import MixtureOfExperts
 from .normalization import build_norm
 from .packing import find_packing, is_packed
 from .positions import RopeSettings, RotaryEmbedding
@@ -35,9 +34,15 @@ from .schedule import CollapseStep, LayerStep, Layout, NodeBoundary, Trace, plan
 
 @dataclass
 class EulerStackModelOutput(MoeModelOutputWithPast):
-    """As transformers' output of a mixture of experts, with the experts that each router chose, [B, T, K] a layer."""
+    """As transformers' output of a mixture of experts, with what losses are made of.
 
-    router_index: tuple[torch.Tensor, ...] | None = None
+    `routings`: what each router did, in order; `depth_losses`: those of Mixture-of-Depths routers; `readouts`: states
+    [B, T, M] that are read out besides the last, in training.
+    """
+
+    routings: tuple[Routing, ...] | None = None
+    depth_losses: tuple[torch.Tensor, ...] | None = None
+    readouts: tuple[torch.Tensor, ...] | None = None
 
 
 class EulerStackPreTrainedModel(PreTrainedModel):
@@ -104,11 +109,6 @@ class EulerStackModel(EulerStackPreTrainedModel):
         self.rotary = nn.ModuleDict()
         self._share_rotary_embeddings()
         self._attach_laws(plans)
-        self.routers = [
-            mixture.router
-            for step in self._layer_steps()
-            if isinstance(mixture := self.layers[step.module].ffn, MixtureOfExperts)
-        ]
         self.is_recurrent = any(getattr(module, "is_recurrent", False) for module in self.layers.modules())
         self._followed: int | None = None
         self.boundary = NodeBoundary()
@@ -173,7 +173,7 @@ class EulerStackModel(EulerStackPreTrainedModel):
             position_ids = self._positions(inputs_embeds, attention_mask, past_key_values)
 
         hidden_states = self._embed(inputs_embeds, position_ids)
-        context = self._context(hidden_states, attention_mask, position_ids, past_key_values)
+        context = self.layer_context(hidden_states, attention_mask, position_ids, past_key_values, self.mask_kinds)
         context |= {"input_ids": input_ids, **kwargs}
         trace = Trace()
         hidden_states = self.boundary(hidden_states)
@@ -186,12 +186,14 @@ class EulerStackModel(EulerStackPreTrainedModel):
         if self.embed_out is not None:
             hidden_states = self.embed_out(hidden_states)
         if self.training and torch.is_grad_enabled():
-            self._count_loads(trace.routings, context["token_mask"])
+            self._count_loads(trace.routings)
         return EulerStackModelOutput(
             last_hidden_state=hidden_states,
             past_key_values=past_key_values,
             router_logits=tuple(r.logits for r in trace.routings) or None,
-            router_index=tuple(r.index for r in trace.routings) or None,
+            routings=tuple(trace.routings) or None,
+            depth_losses=tuple(trace.depth_losses) or None,
+            readouts=tuple(trace.readouts) or None,
         )
 
     def _forward_unpacked(self, input_ids, inputs_embeds, position_ids, **kwargs) -> EulerStackModelOutput:
@@ -203,13 +205,14 @@ class EulerStackModel(EulerStackPreTrainedModel):
             inputs = {"input_ids": packing.unpack(input_ids)}
         positions = packing.unpack(position_ids.expand(inputs_embeds.shape[:2]))
         out = self(**inputs, attention_mask=packing.mask, position_ids=positions, use_cache=False, **kwargs)
-        for name in ("router_logits", "router_index"):
-            if getattr(out, name) is not None:
-                out[name] = tuple(packing.pack(layer, inputs_embeds) for layer in getattr(out, name))
+        for name in ("readouts", "router_logits"):
+            states = getattr(out, name) or ()
+            packed = (packing.pack(s, inputs_embeds) if s.shape[:2] == packing.index.shape else s for s in states)
+            setattr(out, name, tuple(packed) or None)
         out.last_hidden_state = packing.pack(out.last_hidden_state, inputs_embeds)
         return out
 
-    def _context(self, hidden_states, attention_mask, position_ids, past_key_values) -> dict:
+    def layer_context(self, hidden_states, attention_mask, position_ids, past_key_values, mask_kinds: dict) -> dict:
         """What mixers read beside the stream: masks and rotary embeddings by kind, positions, padding, the cache."""
         token_mask = None
         if attention_mask is not None and attention_mask.dim() == 2:
@@ -219,7 +222,7 @@ class EulerStackModel(EulerStackPreTrainedModel):
                 kind.key: build_mask(
                     kind, self.config, hidden_states, attention_mask, past_key_values, position_ids, cache_index
                 )
-                for kind, cache_index in self.mask_kinds.items()
+                for kind, cache_index in mask_kinds.items()
             },
             "position_embeddings": {key: rotary(hidden_states, position_ids) for key, rotary in self.rotary.items()},
             "position_ids": position_ids,
@@ -227,15 +230,15 @@ class EulerStackModel(EulerStackPreTrainedModel):
             "past_key_values": past_key_values,
         }
 
-    def _count_loads(self, routings: list[Routing], token_mask: torch.Tensor | None) -> None:
+    def _count_loads(self, routings: list[Routing]) -> None:
         """Remember how loaded the experts are, for the correction after the optimizer's step."""
-        corrected = [router for router in self.routers if router.e_score_correction_bias is not None]
+        corrected = [r.router for r in routings if r.router.e_score_correction_bias is not None]
         if not corrected:
             return
         if self._followed != id(self):  # a copied model is followed by itself
             follow_optimizer(self, corrected)
             self._followed = id(self)
-        record_loads(self.routers, routings, token_mask)
+        record_loads(routings)
 
     def _positions(self, inputs_embeds, attention_mask, past_key_values) -> torch.LongTensor:
         n_tokens = inputs_embeds.shape[1]
@@ -304,10 +307,11 @@ class EulerStackForCausalLM(EulerStackPreTrainedModel, GenerationMixin):
         if labels is not None:
             loss = self.loss_function(logits, labels, self.vocab_size, **kwargs)
         if outputs.router_logits is not None and (output_router_logits or labels is not None):
-            routings = [Routing(*pair) for pair in zip(outputs.router_logits, outputs.router_index, strict=True)]
-            aux_loss, weighted = self._router_losses(routings, attention_mask)
+            aux_loss, weighted = _router_losses(outputs.routings)
             if labels is not None and self.training:
                 loss = loss + weighted.to(loss) * _share_of_batch(labels, **kwargs)
+        if labels is not None and outputs.depth_losses is not None:
+            loss = loss + sum(outputs.depth_losses).to(loss) * _share_of_batch(labels, **kwargs)
         return MoeCausalLMOutputWithPast(
             loss=loss,
             aux_loss=aux_loss,
@@ -317,32 +321,6 @@ class EulerStackForCausalLM(EulerStackPreTrainedModel, GenerationMixin):
             attentions=outputs.attentions,
             router_logits=_flatten(outputs.router_logits) if output_router_logits and outputs.router_logits else None,
         )
-
-    def _router_losses(self, routings: list[Routing], attention_mask) -> tuple[torch.Tensor, torch.Tensor]:
-        """The load-balancing loss, and the sum of all router losses times their coefficients.
-
-        Layers with equal experts, top_k and coefficients are pooled; groups count by their number of layers. A choice
-        by hash cannot be balanced and has only a z-loss.
-        """
-        token_mask = None
-        if attention_mask is not None and attention_mask.dim() == 2:
-            token_mask = attention_mask[:, -routings[0].logits.shape[1] :]
-        groups: dict[tuple, list[Routing]] = {}
-        for router, routing in zip(self.model.routers, routings, strict=True):
-            identity = (router.coefficients, routing.logits.shape[-1], routing.index.shape[-1])
-            groups.setdefault(identity, []).append(routing)
-        balance = weighted = routings[0].logits.new_zeros((), dtype=torch.float32)
-        for (coefficients, *_), group in groups.items():
-            share = len(group) / len(routings)
-            loss = load_balancing_loss(group, coefficients.affinity, token_mask)
-            balance = balance + share * loss
-            weighted = weighted + share * coefficients.load_balance * loss
-            if coefficients.z_loss:
-                weighted = weighted + share * coefficients.z_loss * router_z_loss(group, token_mask)
-            if coefficients.sequence:
-                losses = [sequence_balance_loss(r, coefficients.affinity, token_mask) for r in group]
-                weighted = weighted + coefficients.sequence * torch.stack(losses).sum()
-        return balance, weighted
 
     def _prepare_cache_for_generation(
         self, generation_config, model_kwargs, generation_mode, batch_size, max_cache_length
@@ -361,6 +339,30 @@ class EulerStackForCausalLM(EulerStackPreTrainedModel, GenerationMixin):
         super()._prepare_cache_for_generation(
             generation_config, model_kwargs, generation_mode, batch_size, max_cache_length
         )
+
+
+def _router_losses(routings: tuple[Routing, ...]) -> tuple[torch.Tensor, torch.Tensor]:
+    """The load-balancing loss, and the sum of all router losses times their coefficients.
+
+    Routers with equal experts, top_k and coefficients are pooled; groups count by their number of layers. A choice by
+    hash cannot be balanced and has only a z-loss.
+    """
+    groups: dict[tuple, list[Routing]] = {}
+    for routing in routings:
+        identity = (routing.router.coefficients, routing.logits.shape[-1], routing.index.shape[-1])
+        groups.setdefault(identity, []).append(routing)
+    balance = weighted = routings[0].logits.new_zeros((), dtype=torch.float32)
+    for (coefficients, *_), group in groups.items():
+        share = len(group) / len(routings)
+        loss = load_balancing_loss(group, coefficients.affinity)
+        balance = balance + share * loss
+        weighted = weighted + share * coefficients.load_balance * loss
+        if coefficients.z_loss:
+            weighted = weighted + share * coefficients.z_loss * router_z_loss(group)
+        if coefficients.sequence:
+            losses = [sequence_balance_loss(routing, coefficients.affinity) for routing in group]
+            weighted = weighted + coefficients.sequence * torch.stack(losses).sum()
+    return balance, weighted
 
 
 def _share_of_batch(labels, num_items_in_batch=None, shift_labels=None, **kwargs):

@@ -7,35 +7,42 @@ from typing import NamedTuple
 
 import torch
 
-from .router import affinity
+from .router import Router, affinity
 
 
 class Routing(NamedTuple):
-    """What one router did in one forward: logits [B, T, E] and the chosen experts [B, T, K]."""
+    """What a router did in one forward: logits [B, T, E], the chosen experts [B, T, K], and which tokens count.
 
+    `token_mask` [B, T] is 0 for padding, None without any.
+    """
+
+    router: Router
     logits: torch.Tensor
     index: torch.Tensor
+    token_mask: torch.Tensor | None
 
 
-def load_balancing_loss(routings: list[Routing], kind: str, token_mask: torch.Tensor | None) -> torch.Tensor:
+def load_balancing_loss(routings: list[Routing], kind: str) -> torch.Tensor:
     """E · Σ_e f_e · P_e, tokens of all given layers pooled, as transformers' Mixtral computes it.
 
     f_e is how many of its K choices a token gives to expert e, P_e its mean affinity, normalised over experts; uniform
-    routing gives K. `token_mask` [B, T] is 0 for padding, which is not counted. A scalar, fp32 at least.
+    routing gives K. Padding is not counted. A scalar, fp32 at least.
     """
     n_experts = routings[0].logits.shape[-1]
-    probability_NE = _probability(_pool([r.logits for r in routings], token_mask), kind)
-    chosen_NK = _pool([r.index for r in routings], token_mask)
+    probability_NE = _probability(_pool(routings, "logits"), kind)
+    chosen_NK = _pool(routings, "index")
     n_tokens = max(probability_NE.shape[0], 1)
     frequency_E = count_choices(chosen_NK, n_experts).to(probability_NE.dtype) / n_tokens
     return n_experts * (frequency_E * probability_NE.sum(0) / n_tokens).sum()
 
 
-def sequence_balance_loss(routing: Routing, kind: str, token_mask: torch.Tensor | None) -> torch.Tensor:
+def sequence_balance_loss(routing: Routing, kind: str) -> torch.Tensor:
     """Mean over sequences of Σ_e f_e · P_e, f_e = E/(K·T) · choices of e in the sequence (DeepSeek-V3, eq. 17–20)."""
     n_experts, top_k = routing.logits.shape[-1], routing.index.shape[-1]
     probability_BTE = _probability(routing.logits, kind)
-    mask_BT = torch.ones(routing.index.shape[:2], device=routing.index.device) if token_mask is None else token_mask
+    mask_BT = routing.token_mask
+    if mask_BT is None:
+        mask_BT = torch.ones(routing.index.shape[:2], device=routing.index.device)
     mask_BT1 = mask_BT[..., None].to(probability_BTE.dtype)
     length_B1 = mask_BT1.sum(1).clamp(min=1)
     chosen_BTE = torch.nn.functional.one_hot(routing.index, n_experts).sum(2).to(probability_BTE.dtype)
@@ -44,9 +51,9 @@ def sequence_balance_loss(routing: Routing, kind: str, token_mask: torch.Tensor 
     return (frequency_BE * mean_BE).sum(-1).mean()
 
 
-def router_z_loss(routings: list[Routing], token_mask: torch.Tensor | None) -> torch.Tensor:
+def router_z_loss(routings: list[Routing]) -> torch.Tensor:
     """mean(logsumexp(logits)²) over all tokens of all given layers, padding left out. A scalar, fp32 at least."""
-    logits_NE = _pool([r.logits for r in routings], token_mask)
+    logits_NE = _pool(routings, "logits")
     wide = torch.promote_types(logits_NE.dtype, torch.float32)
     log_z_N = logits_NE.to(wide).logsumexp(dim=-1)
     return log_z_N.square().sum() / max(log_z_N.shape[0], 1)
@@ -58,14 +65,14 @@ def count_choices(index: torch.Tensor, n_experts: int) -> torch.Tensor:
     return torch.zeros(n_experts, dtype=torch.long, device=flat.device).scatter_add(0, flat, torch.ones_like(flat))
 
 
-def real_tokens(per_layer: torch.Tensor, token_mask: torch.Tensor | None) -> torch.Tensor:
-    """[B, T, …] → [n, …], padding left out."""
-    flat = per_layer.flatten(0, 1)
-    return flat if token_mask is None else flat[token_mask.flatten().bool()]
+def real_tokens(routing: Routing, name: str) -> torch.Tensor:
+    """`logits` or `index` [B, T, …] as [n, …], padding left out."""
+    flat = getattr(routing, name).flatten(0, 1)
+    return flat if routing.token_mask is None else flat[routing.token_mask.flatten().bool()]
 
 
-def _pool(per_layer: list[torch.Tensor], token_mask: torch.Tensor | None) -> torch.Tensor:
-    return torch.cat([real_tokens(layer, token_mask) for layer in per_layer])
+def _pool(routings: list[Routing], name: str) -> torch.Tensor:
+    return torch.cat([real_tokens(routing, name) for routing in routings])
 
 
 def _probability(logits: torch.Tensor, kind: str) -> torch.Tensor:

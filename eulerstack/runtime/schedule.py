@@ -15,6 +15,7 @@ from torch import nn
 from .decoder_layer import LayerOutput
 from .hyper_connections import BirkhoffCollapse, collapse_mean, collapse_sum
 from .integrators import METHODS, OdeTime
+from .mixture_of_depths import run_gated
 from .parallel_streams import StreamMerge
 from .router_losses import Routing
 
@@ -31,8 +32,13 @@ class Trace:
     """What a forward leaves beside the stream: each router's doing, lent keys and values, states to read out."""
 
     routings: list[Routing] = field(default_factory=list)
+    depth_losses: list[torch.Tensor] = field(default_factory=list)
     lent: dict[int, tuple[torch.Tensor, torch.Tensor]] = field(default_factory=dict)
     readouts: list[torch.Tensor] = field(default_factory=list)
+
+    def record(self, layer, logits: torch.Tensor, index: torch.Tensor, token_mask: torch.Tensor | None) -> None:
+        """Note what a layer's router did."""
+        self.routings.append(Routing(layer.ffn.router, logits, index, token_mask))
 
 
 @dataclass(frozen=True)
@@ -47,10 +53,12 @@ class LayerStep:
         """The stream [B, T, M] after this layer."""
         borrowed = () if self.kv_source is None else trace.lent[self.kv_source]
         layer = model.layers[self.module]
+        if layer.depth is not None:
+            return run_gated(model, layer, hidden_states, context, self.cache_index, trace)
         # Reentrant checkpointing hands back a bare tuple.
         out = LayerOutput(*layer(hidden_states, *borrowed, cache_index=self.cache_index, **context))
         if out.router_logits is not None:
-            trace.routings.append(Routing(out.router_logits, out.router_index))
+            trace.record(layer, out.router_logits, out.router_index, context["token_mask"])
         if out.key is not None:
             trace.lent[self.cache_index] = (out.key, out.value)
         return out.hidden_states
@@ -201,6 +209,7 @@ def plan_layers(schedule: list[dict], blocks: list[dict]) -> dict[int, dict]:
                 continue
             plan = plans.setdefault(entry["module"], dict(blocks[entry["block"]]))
             plan["depth_gating"] = entry["depth_gating"]
+            plan["init"] = plan["init"] | entry["init"]
             if entry["kv_from"] is not None:
                 lender = _lender(entries, index)
                 plan["borrows_keys"] = True

@@ -123,6 +123,11 @@ def hyper(template: dict, mixing: str = "birkhoff", expand: int = 2) -> dict:
     return {**template, "residual": residual}
 
 
+def gated(template: str, capacity: float = 0.5, router: str = "top_k") -> dict:
+    """A schedule entry with depth gating."""
+    return {"template": template, "depth_gating": {"enabled": True, "capacity": capacity, "router": router}}
+
+
 TWO = {"a": layer(), "b": layer(attention(window=7, n_kv_heads=2))}
 SHARED = [
     {"template": "a", "share": "once", "repeat": 2},
@@ -207,6 +212,9 @@ SPECS = {
         {"a": hyper(layer()), "b": layer(attention(window=7))},
         [streams({"type": "add"}), integrator("ode_euler", body="a"), {"template": "a"}],
     ),
+    "mod": spec(TWO, [{"template": "a"}, gated("b"), {"template": "a"}, gated("a", capacity=0.3)]),
+    "mod_moe": spec({"a": layer(), "b": layer(ffn=moe())}, [gated("b"), {"template": "b"}, {"template": "a"}]),
+    "mod_gate": spec(TWO, [{"template": "a"}, gated("b", router="learned_gate")]),
     "hourglass": spec(
         {
             "wide": layer(),

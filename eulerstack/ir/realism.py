@@ -1,0 +1,32 @@
+"""Realism rules that need the model's cost; those that need none live with the schema."""
+
+from eulerstack.diagnostics import Diagnostic
+from eulerstack.ir.nodes import Model
+from eulerstack.ir.totals import count
+from eulerstack.schema.base import UnknownParameters
+from eulerstack.schema.findings import Findings
+from eulerstack.schema.spec import Spec
+
+TARGET_TOLERANCE = 0.30
+
+
+def realism(spec: Spec, model: Model) -> list[Diagnostic]:
+    """What is unusual about a lowered spec's cost."""
+    findings = Findings(spec.root)
+    _target(model, findings)
+    return findings.diagnostics
+
+
+def _target(model: Model, findings: Findings) -> None:
+    if model.target_params is None:
+        return
+    try:
+        total = count(model).total
+    except UnknownParameters:
+        return
+    share = total / model.target_params
+    if abs(share - 1) > TARGET_TOLERANCE:
+        findings.add(
+            "params-off-target", ("model", "target_params"),
+            total=f"{total:,}", target=f"{model.target_params:,}", share=f"{100 * share:.0f}%", plain=total,
+        )  # fmt: skip
