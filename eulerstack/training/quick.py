@@ -30,9 +30,11 @@ from transformers import (
 from eulerstack.training.corpus import Corpus, standard_library, unigram_loss
 from eulerstack.training.report import Outcome, Progress
 
-LENGTH = 256
+LENGTH = 128
 BATCH = 8
-HELD_OUT_ROWS = 32
+HELD_OUT_ROWS = 64
+RATE_AT_64 = 1e-2
+"""Peak learning rate of a model 64 wide, a twin's width; Adam's best rate falls as width grows (Yang 2022)."""
 WARMUP_STEPS = 20
 LR_FLOOR = 0.1
 GRAD_CLIP = 1.0
@@ -61,19 +63,21 @@ def train(
     seconds: float = 60.0,
     steps: int | None = None,
     seed: int = 0,
-    lr: float = 3e-3,
+    lr: float | None = None,
     corpus: Corpus | None = None,
     report: Callable[[Progress], None] = lambda progress: None,
 ) -> Outcome:
     """Train a compiled directory's model for `seconds`, or `steps` where that is sooner, and say whether it learned.
 
-    `report` is called after every step. The directory is not written to. Weights are trained in fp32 whatever they are
-    saved in: AdamW's small steps vanish in bf16. Raises OSError when the directory has no model or no tokenizer.
+    `report` is called after every step; `lr` is the peak learning rate (default: by the model's width). The directory
+    is not written to. Weights are trained in fp32 whatever they are saved in: AdamW's small steps vanish in bf16.
+    Raises OSError when the directory has no model or no tokenizer.
     """
     set_seed(seed)
     # AutoTokenizer reads the model's config first, which is the directory's own code
     tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=True)
     model = AutoModelForCausalLM.from_pretrained(directory, trust_remote_code=True, dtype=torch.float32)
+    lr = lr or RATE_AT_64 * 64 / model.config.hidden_size
     length = min(LENGTH, model.config.max_position_embeddings)
     texts = corpus or standard_library()
     training = pack(tokenizer, texts.train, length)
