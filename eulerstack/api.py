@@ -20,6 +20,7 @@ from eulerstack.dsl import Document, examine, read_file, relative_lookup
 from eulerstack.ir.lower import lower
 from eulerstack.ir.nodes import Model
 from eulerstack.ir.print import print_yaml
+from eulerstack.ir.realism import realism
 from eulerstack.ir.shrink import shrink as twin_of
 from eulerstack.library import Preset
 from eulerstack.results.compilation import Compilation
@@ -232,6 +233,7 @@ def _examine(text: Source) -> tuple[Loaded | None, list[Diagnostic]]:
         model = lower(checked.spec)
     except EulerStackError as failure:
         return None, in_text_order([*found, *failure.diagnostics])
+    found = in_text_order([*found, *realism(checked.spec, model)])
     findings = tuple(found)
     return Loaded(source=text, document=document, spec=checked.spec, model=model, findings=findings), found
 

@@ -43,6 +43,7 @@ CATALOGUE: dict[str, Entry] = {
     "yaml-value": Entry(VALIDATION),
     "yaml-quote": Entry(VALIDATION),
     "yaml-indent": Entry(VALIDATION),
+    "yaml-unexpected": Entry(VALIDATION),
     "yaml-escape": Entry(VALIDATION),
     "unknown-alias": Entry(VALIDATION),
     "recursive-alias": Entry(VALIDATION),
@@ -187,6 +188,7 @@ CATALOGUE: dict[str, Entry] = {
     "top-k-above-groups": Entry(COMPATIBILITY, see="eulerstack schema ffn.moe"),
     "groups-without-limit": Entry(COMPATIBILITY, see="eulerstack schema ffn.moe"),
     # schema and ir: realism
+    "params-off-target": Entry(VALIDATION, "Warning", see="eulerstack schema model.target_params"),
     "vocabulary-too-small": Entry(VALIDATION, "Warning", see="eulerstack schema model.vocab_size"),
     "head-dim-unusual": Entry(VALIDATION, "Warning", see="eulerstack schema model.head_dim"),
     "sequence-long-for-width": Entry(VALIDATION, "Warning", see="eulerstack schema model.max_seq_len"),
