@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import yaml
 
 from eulerstack.diagnostics import REPORT_LIMIT, Diagnostic, Source, Span, nearest
-from eulerstack.dsl.scalars import Refused, resolve_plain
+from eulerstack.dsl.scalars import Refused, check_text, resolve_plain
 from eulerstack.dsl.syntax import span_of
 from eulerstack.dsl.tree import Entry, Mapping, Node, Scalar, Sequence, Value
 
@@ -111,14 +111,18 @@ class Builder:
             value = resolve_plain(event.value)
         elif event.tag is not None:
             value = _tagged(event.tag, event.value)
+        if isinstance(value, str):
+            value = check_text(value)
+        written: str | None = event.value
         if isinstance(value, Refused):
             if not (is_key and plain):  # a key that is no string is reported as such
                 self.diagnostics.append(Diagnostic(code=value.code, span=span, params=value.params))
+                written = None
             built = Built(Scalar(None, span, written=event.value))
         else:
             built = Built(Scalar(value, span))
         self._remember(event.anchor, built)
-        self._arrive(built, key_text=event.value)
+        self._arrive(built, key_text=written)
 
     def _begin(self, event: yaml.MappingStartEvent | yaml.SequenceStartEvent) -> None:
         mapping = isinstance(event, yaml.MappingStartEvent)

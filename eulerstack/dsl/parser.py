@@ -9,6 +9,7 @@ from eulerstack.diagnostics import REPORT_LIMIT, Diagnostic, Source, Span, colle
 from eulerstack.diagnostics.span import LINE_BREAK
 from eulerstack.dsl.builder import Builder
 from eulerstack.dsl.reader import MAX_BYTES, too_large
+from eulerstack.dsl.scalars import NOT_PRINTABLE
 from eulerstack.dsl.syntax import diagnose
 from eulerstack.dsl.tree import Mapping, Node, Scalar
 
@@ -17,7 +18,6 @@ LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 MAX_ROUNDS = 20
 """How often a text is read again without a broken section, to find what else is wrong."""
 
-_NOT_PRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 _SECTION = re.compile(r"[^\s#\-\]\}\[\{%].*")
 
 
@@ -35,7 +35,7 @@ def examine_text(source: Source) -> tuple[Mapping | None, list[Diagnostic]]:
     if len(text) > MAX_BYTES or len(text.encode("utf-8", "replace")) > MAX_BYTES:
         return None, list(too_large(source).diagnostics)
     diagnostics = _control_characters(source, text)
-    text = _NOT_PRINTABLE.sub(" ", text)
+    text = NOT_PRINTABLE.sub(" ", text)
     builder = Builder(source)
     problem = _read(builder, text)
     diagnostics += builder.diagnostics
@@ -58,7 +58,7 @@ def _read(builder: Builder, text: str) -> yaml.MarkedYAMLError | None:
 def _control_characters(source: Source, text: str) -> list[Diagnostic]:
     """The first characters that YAML forbids; a binary file has as many as it has bytes."""
     lines = enumerate(LINE_BREAK.split(text), start=1 + source.line_offset)
-    places = ((number, match) for number, line in lines for match in _NOT_PRINTABLE.finditer(line))
+    places = ((number, match) for number, line in lines for match in NOT_PRINTABLE.finditer(line))
     return [_control_character(source, number, match) for number, match in islice(places, REPORT_LIMIT)]
 
 

@@ -16,6 +16,9 @@ from eulerstack.dsl.tree import Value
 MAX_DIGITS = 64
 """The longest integer that is read; nothing in the language is nearly as large."""
 
+NOT_PRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+"""What may not stand in YAML, and as an escape in no value of a spec: names and texts end up on terminals."""
+
 _WORDS: dict[str, Value] = {
     "": None, "~": None, "null": None, "Null": None, "NULL": None,
     "true": True, "True": True, "TRUE": True,
@@ -53,6 +56,12 @@ def resolve_plain(text: str) -> Value | Refused:
     if _NOT_FINITE.fullmatch(text):
         return Refused("not-finite", {"number": text})
     return text
+
+
+def check_text(text: str) -> str | Refused:
+    """A quoted or block scalar, unless an escape in it stands for a control character."""
+    forbidden = NOT_PRINTABLE.search(text)
+    return text if forbidden is None else Refused("control-character", {"character": f"U+{ord(forbidden.group()):04X}"})
 
 
 def _decimal(text: str) -> int | Refused:

@@ -27,7 +27,7 @@ _CODES = (
     ("did not find expected '-'", "yaml-indent"),
     ("expected <block end>", "yaml-indent"),
     ("expected <document start>", "yaml-indent"),
-    ("block sequence entries are not allowed", "yaml-indent"),
+    ("sequence entries are not allowed", "yaml-indent"),
     ("mapping keys are not allowed", "yaml-indent"),
     ("block mapping", "yaml-indent"),
 )
@@ -64,6 +64,8 @@ def diagnose(problem: yaml.MarkedYAMLError, source: Source) -> Diagnostic:
             return Diagnostic(code="yaml-tab", span=replace(found, column=tab.end() + 1, end_column=tab.end() + 2))
         case "yaml-colon" if ":" not in line[: mark.column]:  # the first of its line: a line above goes on into it
             return _continued(found)
+        case "yaml-indent" if line[: mark.column].strip():
+            return Diagnostic(code="yaml-unexpected", span=found)
         case "yaml-syntax":
             return Diagnostic(code=code, span=found, params={"problem": text})
         case "yaml-character":

@@ -97,6 +97,9 @@ def test_every_line_break_of_yaml(read: Callable[[str], Mapping], line_break: st
         ('a: "\\q"\n', [("yaml-escape", 1, 5)]),
         ("a:\n  - 1\n b: 2\n", [("yaml-indent", 3, 2)]),
         ("a: \x00\nb: \x1b\n", [("binary", 1, 4), ("control-character", 2, 4)]),
+        ('a: "\\e[31m"\n"\\0": 1\n', [("control-character", 1, 4), ("control-character", 2, 1)]),
+        ("a: 'it's'\n", [("yaml-unexpected", 1, 8)]),
+        ("a: - b\n", [("yaml-unexpected", 1, 4)]),
         ("a: \ud800\n", [("control-character", 1, 4)]),
         ("a: 017\nb: .inf\n", [("leading-zero", 1, 4), ("not-finite", 2, 4)]),
     ],
@@ -151,7 +154,9 @@ def test_the_deepest_allowed_nesting_is_read() -> None:
     assert str(root.plain()).count("[") == depth
 
 
-@pytest.mark.parametrize("line", ["a: 1\n", "*a : *b\n", "a: ${ b }\n", "<<: 1\n", "? [a]\n: 1\n", "'\n", "a: [\n", "\x01"])
+@pytest.mark.parametrize(
+    "line", ["a: 1\n", "*a : *b\n", "a: ${ b }\n", "<<: 1\n", "? [a]\n: 1\n", "'\n", "a: [\n", "\x01"]
+)
 def test_a_text_full_of_errors_ends_soon(line: str) -> None:
     started = time.perf_counter()
     text = line * (200_000 // len(line))
