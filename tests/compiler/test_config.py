@@ -99,12 +99,9 @@ def test_huggingface_names() -> None:
 def test_rope_scaling_bears_transformers_names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(config, "laws", lambda lowered: {})
     found = config_dict(model(EVERYTHING))["rope_parameters"]
-    assert found == {
-        "rope_type": "yarn",
-        "rope_theta": 10000.0,
-        "factor": 4.0,
-        "original_max_position_embeddings": 16,
-    }
+    expected = {"rope_type": "yarn", "rope_theta": 10000.0, "factor": 4.0, "original_max_position_embeddings": 16}
+    assert expected.items() <= found.items()
+    assert "original_max_seq_len" not in found
 
 
 @pytest.mark.parametrize("text", [LLAMA, HYBRID])

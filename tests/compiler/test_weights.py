@@ -137,14 +137,14 @@ def test_normal_is_normal() -> None:
     points = np.linspace(-4.5, 4.5, 181)
     shares = np.searchsorted(np.sort(sample), points) / sample.size
     assert np.abs(shares - [NormalDist().cdf(point) for point in points]).max() < 2 / np.sqrt(sample.size)
-    assert len(np.unique(sample)) > 0.99 * sample.size
-    assert 4.5 < np.abs(sample).max() < 6.2
+    assert len(np.unique(sample)) > 0.95 * sample.size
+    assert 4.2 < np.abs(sample).max() < 4.4
 
 
 def test_the_quantiles_have_mean_0_and_variance_1() -> None:
-    quantiles = normal_quantiles().astype(np.float64)
-    assert quantiles.mean() == 0
-    assert quantiles.var() == pytest.approx(1, abs=1e-7)
+    quantiles = normal_quantiles()
+    assert abs(quantiles.mean()) < 1e-15
+    assert quantiles.var() == pytest.approx(1, abs=1e-12)
 
 
 def test_uniform_is_uniform() -> None:
