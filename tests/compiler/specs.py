@@ -48,25 +48,6 @@ tissue:
 experimental.note: "kept"
 """
 
-UNBUILT = """\
-schema_version: 1
-model: { name: unbuilt, d_model: 32, vocab_size: 300, max_seq_len: 64, n_heads: 4 }
-tokenizer_contract: { type: byte }
-embedding: { type: learned, positional: rope }
-layer_templates:
-  decoder:
-    mixer: { type: attention, attention: {} }
-    ffn: { type: gated_mlp }
-  memory:
-    mixer: { type: attention, attention: {} }
-    ffn: { type: gated_mlp }
-    memory: { type: neural_memory }
-layer_schedule:
-  - { template: decoder, depth_gating: { enabled: true, capacity: 0.5 } }
-  - { template: memory }
-head: { type: causal_lm }
-"""
-
 
 def model(text: str) -> Model:
     """The IR of a spec that has no errors."""

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from eulerstack import i18n
+from eulerstack import compiler, i18n
 from eulerstack.compiler import CompileResult, Progress, check_supported, compile_model, write_json_file
 from eulerstack.compiler.directory import tensors_of
 from eulerstack.compiler.runtime_files import relative_imports, runtime_files
 from eulerstack.compiler.verify import faults, read_header
-from eulerstack.diagnostics import CompileError
-from tests.compiler.specs import HYBRID, LLAMA, UNBUILT, compiled, model
+from eulerstack.diagnostics import CompileError, Source, Span
+from tests.compiler.specs import HYBRID, LLAMA, compiled, model
 
 LOAD = """
 import importlib.abc, json, sys
@@ -156,11 +156,15 @@ def test_a_byte_tokenizer_compile_loads_no_torch(tmp_path: Path) -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_an_unbuilt_primitive_is_named_and_nothing_is_written(tmp_path: Path) -> None:
+def test_an_unbuilt_primitive_is_named_and_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    findings = [("layer_templates.decoder.mixer.type", "warp"), ("head.type", "oracle")]
+    monkeypatch.setattr(compiler, "unsupported", lambda lowered: findings)
+    source = Source("model.yml", LLAMA)
     with pytest.raises(CompileError) as caught:
-        compiled(UNBUILT, tmp_path / "model")
-    named = {diagnostic.params["primitive"] for diagnostic in caught.value.diagnostics}
-    assert named == {"neural_memory", "depth_gating"}
+        compiled(LLAMA, tmp_path / "model", locate=lambda path: Span(source, len(path), 1, len(path), 2))
+    first, second = caught.value.diagnostics
+    assert (str(first.span), first.params["primitive"]) == ("model.yml:9:1", "oracle")
+    assert (str(second.span), second.params["primitive"]) == ("model.yml:34:1", "warp")
     assert list(tmp_path.iterdir()) == []
 
 
