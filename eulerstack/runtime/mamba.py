@@ -15,21 +15,20 @@ from torch import nn
 from torch.nn.functional import linear, silu, softplus
 from transformers.utils.generic import maybe_autocast
 
-from .cache import StateLayer, state_of
+from .cache import state_of
 from .causal_convolution import CausalConvolution
 from .normalization import RMSNorm
+from .recurrent import RecurrentMixer, masked, widened
 from .selective_scan import selective_scan
 from .state_space_dual import state_space_dual
 
 
-class SelectiveStateSpace(nn.Module, ABC):
-    """What both variants share: their sizes, a short convolution, a state of two tensors and how padding is kept out.
+class SelectiveStateSpace(RecurrentMixer, ABC):
+    """What both variants share: their sizes, a short convolution, a state and how padding is kept out.
 
-    A padded token must neither enter the convolution nor move the state: its input to the convolution is zero and its
-    Δ is 0.
+    The state is `conv`, the last inputs of the convolution, and `ssm`, that of the recurrence, in fp32. A padded token
+    must neither enter the convolution nor move the state: its input to the convolution is zero and its Δ is 0.
     """
-
-    is_recurrent = True
 
     def __init__(self, block: dict, projected: int, convolved: int):
         super().__init__()
@@ -38,18 +37,6 @@ class SelectiveStateSpace(nn.Module, ABC):
         self.in_proj = nn.Linear(d_model, projected, bias=False)
         self.conv1d = CausalConvolution(convolved, spec["d_conv"])
         self.out_proj = nn.Linear(inner, d_model, bias=False)
-
-    def state_layers(self) -> list[StateLayer]:
-        """One layer: `conv`, the convolution's last inputs, and `ssm`, the state in fp32."""
-        return [StateLayer()]
-
-    def mask_kinds(self, cache_index: int) -> dict:
-        """None: it reads no attention mask."""
-        return {}
-
-    def rope_requests(self) -> list:
-        """None: order is in the recurrence."""
-        return []
 
     def forward(
         self,
@@ -60,21 +47,20 @@ class SelectiveStateSpace(nn.Module, ABC):
         **kwargs,
     ) -> tuple[torch.Tensor, None]:
         """Mix `hidden_states` [B, T, M] over the sequence; `token_mask` [B, T] is 0 for padding."""
-        real_BT1 = None if token_mask is None else token_mask.unsqueeze(-1)
         state = state_of(past_key_values, cache_index)
         conv, ssm = (None, None) if state is None else (state.get("conv"), state.get("ssm"))
-        mixed, conv, ssm = self.mix(self.in_proj(hidden_states), real_BT1, conv, ssm)
+        mixed, conv, ssm = self.mix(self.in_proj(hidden_states), token_mask, conv, ssm)
         if state is not None:
             state.advance(hidden_states.shape[1], conv=conv, ssm=ssm)
         return self.out_proj(mixed), None
 
     @abstractmethod
-    def mix(self, projected, real_BT1, conv, ssm) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def mix(self, projected, token_mask, conv, ssm) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """What goes to `out_proj` [B, T, I], and the two tensors of the state after the last token."""
 
-    def convolve(self, x: torch.Tensor, real_BT1, conv) -> tuple[torch.Tensor, torch.Tensor]:
+    def convolve(self, x: torch.Tensor, token_mask, conv) -> tuple[torch.Tensor, torch.Tensor]:
         """SiLU of the convolution of `x` [B, T, channels], padding zeroed; and the convolution's new state."""
-        x, conv = self.conv1d(masked(x, real_BT1), conv)
+        x, conv = self.conv1d(masked(x, token_mask), conv)
         return silu(x), conv
 
 
@@ -107,12 +93,12 @@ class Mamba1(SelectiveStateSpace):
             RMSNorm(size, eps) if spec["norm_dt_b_c"] else nn.Identity() for size in self.sizes
         )
 
-    def mix(self, projected, real_BT1, conv, ssm) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def mix(self, projected, token_mask, conv, ssm) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """As SelectiveStateSpace.mix; the state is [B, I, N]."""
         x_BTI, gate_BTI = projected.chunk(2, dim=-1)
-        x_BTI, conv = self.convolve(x_BTI, real_BT1, conv)
+        x_BTI, conv = self.convolve(x_BTI, token_mask, conv)
         rank_BTR, B_BTN, C_BTN = self.x_proj(x_BTI).split(self.sizes, dim=-1)
-        delta_BTI = masked(softplus(self.dt_proj(self.dt_layernorm(rank_BTR))), real_BT1)
+        delta_BTI = masked(softplus(self.dt_proj(self.dt_layernorm(rank_BTR))), token_mask)
         B_BTN, C_BTN = self.b_layernorm(B_BTN), self.c_layernorm(C_BTN)
         x_BTI, B_BTN, C_BTN, gate_BTI = widened(x_BTI, B_BTN, C_BTN, gate_BTI)
         A_log_IN, D_I = (constant.to(x_BTI.dtype) for constant in (self.A_log, self.D))
@@ -150,16 +136,16 @@ class Mamba2(SelectiveStateSpace):
         self.D = nn.Parameter(torch.empty(n_heads))
         self.norm = GatedRMSNorm(inner, spec["n_groups"], block["norm"]["eps"])
 
-    def mix(self, projected, real_BT1, conv, ssm) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def mix(self, projected, token_mask, conv, ssm) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """As SelectiveStateSpace.mix; the state is [B, H, P, N]."""
         gate_BTI, xBC, delta_BTH = projected.split(self.sizes, dim=-1)
-        xBC, conv = self.convolve(xBC, real_BT1, conv)
+        xBC, conv = self.convolve(xBC, token_mask, conv)
         xBC, delta_BTH = widened(xBC, delta_BTH)
         x_BTI, B, C = xBC.split(self.convolved_sizes, dim=-1)
         x_BTHP = x_BTI.unflatten(-1, (-1, self.head_dim))
         B_BTGN, C_BTGN = (shared.unflatten(-1, (-1, self.d_state)) for shared in (B, C))
         A_log_H, D_H, bias_H = (constant.to(xBC.dtype) for constant in (self.A_log, self.D, self.dt_bias))
-        delta_BTH = masked(softplus(delta_BTH + bias_H), real_BT1)
+        delta_BTH = masked(softplus(delta_BTH + bias_H), token_mask)
         with maybe_autocast(xBC.device.type, enabled=False):
             y_BTHP, ssm = state_space_dual(x_BTHP, delta_BTH, -A_log_H.exp(), B_BTGN, C_BTGN, self.chunk_size, ssm)
         y_BTHP = torch.addcmul(y_BTHP, x_BTHP, D_H.unsqueeze(-1))
@@ -202,13 +188,3 @@ class GatedRMSNorm(nn.Module):
 def inner_width(block: dict) -> int:
     """How many channels the recurrence has."""
     return block["mixer"]["mamba"]["expand"] * block["d_model"]
-
-
-def masked(x: torch.Tensor, real_BT1: torch.Tensor | None) -> torch.Tensor:
-    """`x` [B, T, …], zero at padding."""
-    return x if real_BT1 is None else x * real_BT1.to(x.dtype)
-
-
-def widened(*tensors: torch.Tensor) -> list[torch.Tensor]:
-    """The same values in fp32, or wider where they are."""
-    return [tensor.to(torch.promote_types(tensor.dtype, torch.float32)) for tensor in tensors]

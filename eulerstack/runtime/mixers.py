@@ -2,8 +2,9 @@
 
 from .attention import Attention
 from .mamba import build_mamba
+from .retention import Retention
 
-MIXERS = {"attention": Attention, "mamba": build_mamba}
+MIXERS = {"attention": Attention, "mamba": build_mamba, "retnet": Retention}
 """A mixer is built as `Mixer(config, block, layer_idx)` from a resolved block and keeps this protocol:
 
 - `forward(hidden_states, **context)` → a tuple whose first entry is the output [B, T, M]; the second is for attention

@@ -53,6 +53,11 @@ def mamba(**keys) -> dict:
     return {"type": "mamba", "mamba": {"d_state": 8, **small, **keys}}
 
 
+def retnet(**keys) -> dict:
+    """A retnet mixer with these keys; chunks shorter than the tests' sequences unless said otherwise."""
+    return {"type": "retnet", "retnet": {"chunk_size": 8, **keys}}
+
+
 def moe(**keys) -> dict:
     """A mixture of 4 experts of which 2 are used, with these keys besides."""
     return {"type": "moe", "moe": {"experts": 4, "top_k": 2, "d_expert": 24, **keys}}
@@ -238,6 +243,12 @@ SPECS = {
     "mamba_hybrid": spec(
         {"first": layer(mamba(variant="mamba1")), "full": layer(attention(window=9)), "second": layer(mamba())},
         embedding={"positional": "none"},
+    ),
+    "retnet": spec({"retention": layer(retnet())}),
+    "retnet_parallel": spec({"retention": layer(retnet(chunkwise=False, v_expand=1, n_heads=2), {"type": "none"})}),
+    "retnet_unturned": spec({"retention": layer(retnet(rope=False, chunk_size=1, v_expand=3, n_heads=16))}),
+    "retnet_hybrid": spec(
+        {"retention": layer(retnet()), "full": layer(attention(window=9))}, embedding={"positional": "alibi"}
     ),
 }
 """A model of every kind, by name."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from eulerstack.schema.base import Dims, Keys, Parameter, Size, linear
+from eulerstack.schema.base import Dims, Keys, Parameter, Size, StateElements, linear
 from eulerstack.schema.report import Report
 
 
@@ -50,6 +50,10 @@ class RetNet:
         yield from linear("v_proj", d_model, value_width)
         yield from linear("g_proj", d_model, value_width)
         yield from linear("o_proj", value_width, d_model, kind="residual")
+
+    def state_elements(self, d_model: int, tokens: int) -> StateElements:
+        """A matrix a head, however many tokens there were."""
+        return {"fp32": self.v_expand * d_model**2 // self.n_heads}
 
 
 def check(keys: RetNetKeys, dims: Dims, report: Report) -> None:
