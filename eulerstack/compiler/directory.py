@@ -21,6 +21,7 @@ from eulerstack.ir.laws import InitPolicy, laws_of
 from eulerstack.ir.nodes import Model
 from eulerstack.ir.parameters import parameter_table
 from eulerstack.ir.print import print_yaml
+from eulerstack.schema.base import Parameter
 
 SPARE = 64 * 2**20
 """Bytes on disk beyond the weights: tokenizer, code and what the file system keeps for itself."""
@@ -53,7 +54,7 @@ def tensors_of(model: Model, dtypes: Mapping[str, str] | None = None) -> tuple[T
     """Every tensor of the model as it is written: its law, and its type on disk (`dtypes`, else as the spec says)."""
     table = parameter_table(model)
     found = laws_of(InitPolicy.of(model), table)
-    types = {parameter.name: "float32" if parameter.fp32 else model.dtype for parameter in table} | dict(dtypes or {})
+    types = {parameter.name: _dtype(parameter, model.dtype) for parameter in table} | dict(dtypes or {})
     return tuple(Tensor(p.name, p.shape, found[p.name], types[p.name]) for p in table)
 
 
@@ -169,3 +170,10 @@ def write_json_file(path: str | Path, content: dict[str, Any]) -> None:
             os.replace(staging, path)
         finally:
             staging.unlink(missing_ok=True)
+
+
+def _dtype(parameter: Parameter, model_dtype: str) -> str:
+    """The type a tensor is stored in."""
+    if parameter.integer:
+        return "int64"
+    return "float32" if parameter.fp32 else model_dtype

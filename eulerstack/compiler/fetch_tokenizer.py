@@ -14,6 +14,7 @@ import os
 import sys
 import threading
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 FILES = (
@@ -30,7 +31,7 @@ class UnavailableError(Exception):
     def __init__(self, reason: str, detail: object = ""):
         super().__init__(reason)
         self.reason = reason
-        self.detail = " ".join(str(detail).split())[:200]
+        self.detail = shorten(str(detail), width=100, placeholder=" …")
 
 
 def main(request: dict[str, Any]) -> dict[str, Any]:
@@ -61,7 +62,7 @@ def find(name: str, hub_seconds: float) -> Any:
         os.environ.get(key, "").upper() in {"1", "ON", "YES", "TRUE"}
         for key in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
     ):
-        raise UnavailableError("offline")
+        raise UnavailableError("offline", "HF_HUB_OFFLINE")
     watchdog = threading.Timer(hub_seconds, give_up, [hub_seconds])
     watchdog.daemon = True
     watchdog.start()

@@ -169,7 +169,7 @@ def _uniform(low: float, high: float, bits: "np.random.SFC64") -> Fill:
 
 
 def _hash_experts(experts: int, salt: int, shape: tuple[int, ...], position: int) -> Fill:
-    """Element (token, choice) is that choice's expert; see `hash_experts` in the runtime, which says the same in torch."""
+    """Element (token, choice) is that choice's expert; `hash_experts` in the runtime says the same in torch."""
     import numpy as np
 
     vocab, top_k = shape

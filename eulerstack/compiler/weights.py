@@ -16,8 +16,8 @@ MAX_SHARD_SIZE = 50 * 10**9
 WEIGHTS_NAME = "model.safetensors"
 INDEX_NAME = "model.safetensors.index.json"
 
-_TAGS = {"float32": "F32", "float16": "F16", "bfloat16": "BF16"}
-_WIDTH = {"float32": 4, "float16": 2, "bfloat16": 2}
+_TAGS = {"float32": "F32", "float16": "F16", "bfloat16": "BF16", "int64": "I64"}
+_WIDTH = {"float32": 4, "float16": 2, "bfloat16": 2, "int64": 8}
 
 Law = Mapping[str, Any]
 Stream = Callable[[Sequence["Tensor"]], Iterator["np.ndarray"]]

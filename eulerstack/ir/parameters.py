@@ -7,6 +7,7 @@ from eulerstack.ir.hyper_parameters import collapse_parameters, connection_param
 from eulerstack.ir.modules import Numbered, bodies_of, learned_collapses, number_modules
 from eulerstack.ir.nodes import Block, DepthGating, Integrator, Layer, Merge, Model, Node, Norm, Parallel, ShapeChange
 from eulerstack.schema.base import ONES, ZEROS, Init, Parameter, UnknownParameters, linear, parameters_of
+from eulerstack.schema.ffn import Moe
 
 KEYS_AND_VALUES = ("k_proj.", "v_proj.", "k_norm.")
 """What an attention with `kv_from` does not have: it attends to another layer's."""
@@ -32,9 +33,9 @@ def root_parameters(model: Model) -> tuple[Parameter, ...]:
     return (*_embedding_parameters(model), *_final_parameters(model))
 
 
-def layer_parameters(block: Block, layer: Layer) -> tuple[Parameter, ...]:
+def layer_parameters(block: Block, layer: Layer, vocab_size: int) -> tuple[Parameter, ...]:
     """The parameters of one plain layer, named below `model.layers.{i}`."""
-    return tuple(_layer_parameters(block, layer))
+    return tuple(_layer_parameters(block, layer, vocab_size))
 
 
 def norm_parameters(name: str, norm: Norm, width: int) -> Iterator[Parameter]:
@@ -73,7 +74,7 @@ def _model_parameters(model: Model) -> Iterator[Parameter]:
     yield from _embedding_parameters(model)
     numbered = number_modules(model.schedule)
     for index, (block, layer) in _distinct_layers(model, numbered).items():
-        for parameter in layer_parameters(block, layer):
+        for parameter in layer_parameters(block, layer, model.vocab_size):
             yield parameter.below(f"model.layers.{index}")
     for entry in numbered:
         yield from entry_parameters(model, entry)
@@ -122,6 +123,13 @@ def _merge_parameters(merge: Merge, streams: int, d: int, heads: int) -> Iterato
         yield from linear("o_proj", heads, d, kind="residual")
 
 
+def _hash_table(moe: Moe, vocab_size: int) -> Parameter:
+    """Which experts each token goes to; it hangs on the vocabulary, so the part alone cannot state it."""
+    arguments = (("experts", moe.experts), ("salt", moe.routing.hash_salt or 0))
+    shape = (vocab_size, moe.top_k)
+    return Parameter("expert_of_token", shape, Init("hash_experts", arguments=arguments), buffer=True, integer=True)
+
+
 def _depth_parameters(gating: DepthGating, d: int) -> Iterator[Parameter]:
     """The router starts by choosing as many tokens as the capacity says."""
     share = min(max(gating.capacity, 0.01), 0.99)
@@ -166,7 +174,7 @@ def _final_parameters(model: Model) -> Iterator[Parameter]:
         yield Parameter("lm_head.weight", shape, Init("readout", fan_in=width, fan_out=model.vocab_size))
 
 
-def _layer_parameters(block: Block, layer: Layer) -> Iterator[Parameter]:
+def _layer_parameters(block: Block, layer: Layer, vocab_size: int) -> Iterator[Parameter]:
     if block.shape_change:
         yield from (p.below("shape_change") for p in _shape_change_parameters(block.shape_change, block.d_in))
     norms = norm_names(block)
@@ -180,6 +188,8 @@ def _layer_parameters(block: Block, layer: Layer) -> Iterator[Parameter]:
     yield from _norms(block, norms, "ffn_norm")
     if block.ffn:
         yield from (parameter.below("ffn") for parameter in parameters_of(block.ffn, block.d_model))
+        if isinstance(block.ffn, Moe) and block.ffn.routing.type == "hash":
+            yield _hash_table(block.ffn, vocab_size).below("ffn.router")
     yield from _norms(block, norms, "ffn_post_norm")
     if layer.depth_gating:
         yield from (p.below("depth") for p in _depth_parameters(layer.depth_gating, block.d_model))

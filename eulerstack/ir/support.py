@@ -31,11 +31,8 @@ def _block(block: Block) -> Iterator[Finding]:
         yield "mixer.type", block.mixer.type
     elif block.mixer.type == "attention":
         yield from _attention(block.mixer)
-    if block.ffn is not None:
-        if block.ffn.type not in FFNS:
-            yield "ffn.type", block.ffn.type
-        elif block.ffn.type == "moe":
-            yield from _moe(block.ffn)
+    if block.ffn is not None and block.ffn.type not in FFNS:
+        yield "ffn.type", block.ffn.type
     if block.memory is not None:
         yield "memory.type", block.memory.type
 
@@ -52,24 +49,6 @@ def _attention(attention: Any) -> Iterator[Finding]:
         yield f"{path}.attention_sinks", "attention_sinks"
     if attention.v_from_k:
         yield f"{path}.v_from_k", "v_from_k"
-
-
-def _moe(moe: Any) -> Iterator[Finding]:
-    path = "ffn.moe"
-    if moe.bias:
-        yield "ffn.bias", "biases of experts"
-    if moe.affinity != "softmax":
-        yield f"{path}.affinity", f"{moe.affinity} routing"
-    if moe.bias_correction is not None and moe.bias_correction.enabled:
-        yield f"{path}.bias_correction", "bias_correction"
-    if moe.shared_experts:
-        yield f"{path}.shared_experts", "shared_experts"
-    if moe.routing.type != "learned":
-        yield f"{path}.routing.type", f"{moe.routing.type} routing"
-    if moe.n_groups > 1:
-        yield f"{path}.n_groups", "expert groups"
-    if moe.capacity_drop_policy != "overflow":
-        yield f"{path}.capacity_drop_policy", f"capacity_drop_policy {moe.capacity_drop_policy}"
 
 
 def _sections(model: Model) -> Iterator[Finding]:

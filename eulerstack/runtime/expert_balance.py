@@ -43,17 +43,23 @@ def update_biases(routers: list[Router]) -> None:
         router.pending_load = None
 
 
-def follow_optimizer(model: nn.Module, routers: list[Router]) -> None:
+_followed: "weakref.WeakSet[nn.Module]" = weakref.WeakSet()
+"""The models whose biases follow their optimizers."""
+
+
+def follow_optimizer(model: nn.Module) -> None:
     """Call `update_biases` after every step of an optimizer that holds parameters of `model`, as long as it lives."""
-    model_reference, router_references = weakref.ref(model), [weakref.ref(router) for router in routers]
+    if not _hooked:
+        _hooked.append(register_optimizer_step_post_hook(_after_step))
+    _followed.add(model)
 
-    def after_step(optimizer: torch.optim.Optimizer, args: tuple, kwargs: dict) -> None:
-        model = model_reference()
-        if model is None:
-            handle.remove()
-            return
-        stepped = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+
+_hooked: list = []
+"""The handle of the one hook, once it is registered: a hook must not come or go while torch runs through them."""
+
+
+def _after_step(optimizer: torch.optim.Optimizer, args: tuple, kwargs: dict) -> None:
+    stepped = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+    for model in list(_followed):
         if any(id(parameter) in stepped for parameter in model.parameters()):
-            update_biases([router for reference in router_references if (router := reference()) is not None])
-
-    handle = register_optimizer_step_post_hook(after_step)
+            update_biases([module for module in model.modules() if isinstance(module, Router)])

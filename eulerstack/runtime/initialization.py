@@ -20,6 +20,8 @@ def apply_law(tensor: torch.Tensor, law: dict) -> None:
             init.constant_(tensor, law["value"])
         case "uniform":
             init.uniform_(tensor, law["low"], law["high"])
+        case "hash_experts":
+            init.copy_(tensor, hash_experts(*tensor.shape, law["experts"], law["salt"]).to(tensor.device))
         case "values":
             init.copy_(tensor, torch.tensor(law["values"], device=tensor.device).view(tensor.shape))
         case "log_of_index":
@@ -31,6 +33,28 @@ def apply_law(tensor: torch.Tensor, law: dict) -> None:
             init.copy_(tensor, step + torch.log(-torch.expm1(-step)))
         case other:
             raise ValueError(f"unknown initialisation law {other!r}")
+
+
+def hash_experts(vocab: int, top_k: int, experts: int, salt: int, first_token: int = 0) -> torch.Tensor:
+    """The experts [vocab, top_k] that a hash chooses: distinct for a token, balanced over the vocabulary.
+
+    With p = (a·v + b) mod vocab, a permutation given by the salt, the first is p mod E, so that every expert is first
+    for equally many tokens, to within one; the others follow it at distances that change with ⌊p/E⌋.
+    """
+    factor, shift = permutation(vocab, salt)
+    token_V1 = torch.arange(first_token, vocab)[:, None]
+    choice_K = torch.arange(top_k)
+    p_V1 = (factor * token_V1 + shift) % vocab
+    others_VK = 1 + (p_V1 // experts + choice_K - 1) % max(experts - 1, 1)
+    return (p_V1 % experts + torch.where(choice_K == 0, 0, others_VK)) % experts
+
+
+def permutation(vocab: int, salt: int) -> tuple[int, int]:
+    """a and b of the permutation v → (a·v + b) mod vocab that a salt stands for."""
+    factor = 2 * (salt * 2654435761 % max(vocab // 2, 1)) + 1
+    while math.gcd(factor, vocab) != 1:
+        factor += 1
+    return factor % vocab, salt * 40503 % vocab
 
 
 def attach_laws(root: nn.Module, laws: dict[str, dict]) -> None:

@@ -28,6 +28,7 @@ from .masks import build_mask
 from .normalization import build_norm
 from .packing import find_packing, is_packed
 from .positions import RopeSettings, RotaryEmbedding
+from .router import Router
 from .router_losses import Routing, load_balancing_loss, router_z_loss, sequence_balance_loss
 from .schedule import CollapseStep, LayerStep, Layout, NodeBoundary, Trace, plan_layers
 
@@ -110,7 +111,6 @@ class EulerStackModel(EulerStackPreTrainedModel):
         self._share_rotary_embeddings()
         self._attach_laws(plans)
         self.is_recurrent = any(getattr(module, "is_recurrent", False) for module in self.layers.modules())
-        self._followed: int | None = None
         self.boundary = NodeBoundary()
         self.gradient_checkpointing = False
         self.post_init()
@@ -232,13 +232,9 @@ class EulerStackModel(EulerStackPreTrainedModel):
 
     def _count_loads(self, routings: list[Routing]) -> None:
         """Remember how loaded the experts are, for the correction after the optimizer's step."""
-        corrected = [r.router for r in routings if r.router.e_score_correction_bias is not None]
-        if not corrected:
-            return
-        if self._followed != id(self):  # a copied model is followed by itself
-            follow_optimizer(self, corrected)
-            self._followed = id(self)
-        record_loads(routings)
+        if any(routing.router.e_score_correction_bias is not None for routing in routings):
+            follow_optimizer(self)
+            record_loads(routings)
 
     def _positions(self, inputs_embeds, attention_mask, past_key_values) -> torch.LongTensor:
         n_tokens = inputs_embeds.shape[1]
@@ -321,6 +317,15 @@ class EulerStackForCausalLM(EulerStackPreTrainedModel, GenerationMixin):
             attentions=outputs.attentions,
             router_logits=_flatten(outputs.router_logits) if output_router_logits and outputs.router_logits else None,
         )
+
+    def resize_token_embeddings(self, *args, **kwargs) -> nn.Embedding:
+        """As transformers does; tables of experts chosen by a hash grow or shrink with the vocabulary."""
+        embeddings = super().resize_token_embeddings(*args, **kwargs)
+        self.vocab_size = self.config.vocab_size
+        for module in self.modules():
+            if isinstance(module, Router):
+                module.resize_vocabulary(self.vocab_size)
+        return embeddings
 
     def _prepare_cache_for_generation(
         self, generation_config, model_kwargs, generation_mode, batch_size, max_cache_length

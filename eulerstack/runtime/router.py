@@ -12,6 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from .initialization import hash_experts
+
 TINY = 1e-20
 """Keeps the renormalisation finite when all chosen affinities vanish."""
 
@@ -74,6 +76,7 @@ class Router(nn.Module):
         self.expert_of_token = (
             nn.Buffer(torch.zeros(config.vocab_size, self.top_k, dtype=torch.long)) if hashed else None
         )
+        self.hash_salt = moe["routing"]["hash_salt"] or 0
         self.coefficients = RouterCoefficients.of(config, moe)
         self.pending_load: torch.Tensor | None = None
 
@@ -93,6 +96,14 @@ class Router(nn.Module):
         if self.normalise:
             weight_NK = weight_NK / (weight_NK.sum(dim=-1, keepdim=True) + TINY)
         return logits_NE, weight_NK * self.scale, index_NK
+
+    def resize_vocabulary(self, vocab_size: int) -> None:
+        """Give new tokens experts by the same hash; known tokens keep theirs."""
+        if self.expert_of_token is None or vocab_size == self.expert_of_token.shape[0]:
+            return
+        known = self.expert_of_token[:vocab_size]
+        new = hash_experts(vocab_size, self.top_k, self.n_experts, self.hash_salt, first_token=known.shape[0])
+        self.expert_of_token = nn.Buffer(torch.cat([known, new.to(known)]))
 
     def _choose(self, score_NE: torch.Tensor, token_N: torch.Tensor | None) -> torch.Tensor:
         if self.expert_of_token is not None:

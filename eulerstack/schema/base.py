@@ -85,7 +85,7 @@ class Parameter:
 
     `active` is how many of its elements one token uses (None: all of them; an embedding table is looked up, so its
     kind tells). `fp32` marks state constants that keep fp32 under every dtype; `buffer` those that no gradient trains,
-    which `model.num_parameters()` does not count.
+    which `model.num_parameters()` does not count; `integer` a table of int64.
     """
 
     name: str
@@ -94,6 +94,7 @@ class Parameter:
     active: int | None = None
     fp32: bool = False
     buffer: bool = False
+    integer: bool = False
 
     @property
     def count(self) -> int:

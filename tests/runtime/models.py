@@ -187,6 +187,28 @@ SPECS = {
     ),
     "mixtral": spec({"decoder": layer(ffn=moe())}),
     "moe_some": spec({"dense": layer(), "sparse": layer(ffn={**moe(z_loss=0.1), "activation": "relu2"})}),
+    "moe_deepseek": spec(
+        {
+            "d": layer(
+                ffn=moe(
+                    experts=8,
+                    affinity="sigmoid",
+                    bias_correction={"enabled": True, "update_rate": 0.01},
+                    shared_experts=1,
+                    n_groups=4,
+                    balance={"group_limit": 2, "sequence_aux_coef": 0.1},
+                    routed_scale=2.5,
+                )
+            )
+        }
+    ),
+    "moe_hash": spec(
+        {
+            "hash": layer(ffn=moe(affinity="sqrt_softplus", routing={"type": "hash", "hash_salt": 7})),
+            "drop": layer(ffn={**moe(capacity_drop_policy="drop", capacity_factor=0.9), "bias": True}),
+            "pad": layer(ffn={**moe(capacity_drop_policy="pad", shared_experts=2), "activation": "gelu", "bias": True}),
+        }
+    ),
     "untied": spec({"decoder": layer()}, head={"tie_weights": False}),
     "shared": spec({"a": layer(), "b": layer(attention(window=6))}, SHARED),
     "kv_from": spec(

@@ -46,7 +46,8 @@ def check_law(tensor: torch.Tensor, law: dict) -> None:
             assert abs(tensor.square().mean().sqrt().item() / law["std"] - 1) < tolerance
         case "uniform":
             width = law["high"] - law["low"]
-            assert law["low"] <= tensor.min() and tensor.max() <= law["high"]
+            assert tensor.min() >= law["low"]
+            assert tensor.max() <= law["high"]
             assert abs(tensor.mean().item() - (law["low"] + law["high"]) / 2) < tolerance * width
         case "log_of_index":
             steps = torch.arange(1, tensor.shape[-1] + 1, dtype=torch.float64)
