@@ -122,13 +122,34 @@ def compressions(draw: Draw) -> Plain:
 @st.composite
 def mambas(draw: Draw, frame: Frame) -> Plain:
     """`mixer.mamba`."""
-    keys = _some(draw, d_state=sizes, d_conv=st.integers(1, 5), expand=st.integers(1, 3))
+    keys = _some(
+        draw,
+        d_state=sizes,
+        d_conv=st.integers(1, 5),
+        in_bias=st.booleans(),
+        out_bias=st.booleans(),
+        conv_bias=st.booleans(),
+        activation=st.sampled_from(["silu", "gelu", "gelu_tanh", "relu", "relu2"]),
+    )
+    keys |= draw(st.sampled_from([{}, {"expand": 1}, {"expand": 3}, {"d_inner": 16}, {"d_inner": 48}]))
     if draw(st.booleans()):
         return keys | {"variant": "mamba1"} | _some(draw, dt_rank=sizes, norm_dt_b_c=st.booleans())
     return (
         keys
         | {"head_dim": draw(st.sampled_from([2, 4, 8]))}
-        | _some(draw, n_groups=st.integers(1, 2), chunk_size=sizes)
+        | _some(
+            draw,
+            n_groups=st.integers(1, 2),
+            chunk_size=sizes,
+            dt_min=st.sampled_from([0.0, 0.01]),
+            dt_max=st.sampled_from([0.01, 10.0]),
+            gated_norm=st.sampled_from(["after", "before", "none"]),
+            in_multiplier=st.floats(0.5, 2),
+            out_multiplier=st.floats(0.5, 2),
+            multipliers=st.fixed_dictionaries(
+                {}, optional={name: st.floats(0.5, 2) for name in ("gate", "input", "dt")}
+            ),
+        )
     )
 
 

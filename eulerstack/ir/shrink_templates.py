@@ -113,14 +113,18 @@ def _compression(keys: Plain) -> None:
 
 def _mamba(keys: Plain, scale: Scale, d_model: int) -> None:
     keys["d_state"] = min(keys["d_state"], D_STATE)
-    keys["expand"] = min(keys["expand"], 4)
+    if "d_inner" in keys:
+        keys["d_inner"] = inner = scale.wide(keys["d_inner"])
+    else:
+        keys["expand"] = min(keys["expand"], 4)
+        inner = keys["expand"] * d_model
     if keys["variant"] == "mamba1":
         keys["dt_rank"] = max(1, ceil(keys["dt_rank"] * scale.width))
         return
     keys["head_dim"] = min(keys["head_dim"], STATE_HEAD_DIM)
-    if keys["expand"] * d_model % keys["head_dim"]:
-        keys["head_dim"] = gcd(keys["expand"] * d_model, STATE_HEAD_DIM)
-    keys["n_groups"] = gcd(keys["n_groups"], keys["expand"] * d_model // keys["head_dim"])
+    if inner % keys["head_dim"]:
+        keys["head_dim"] = gcd(inner, STATE_HEAD_DIM)
+    keys["n_groups"] = gcd(keys["n_groups"], inner // keys["head_dim"])
     keys["chunk_size"] = min(keys["chunk_size"], CHUNK)
 
 

@@ -1,8 +1,9 @@
 """Selective state spaces: Mamba-1 (Gu & Dao 2023) and Mamba-2 (Dao & Gu 2024).
 
 Features: both variants, with a state that decoding carries on; RMSNorm of Δ, B and C (Jamba); groups of heads that
-share B and C; left padding that leaves no trace; mamba_ssm's kernels where installed. State constants (A, D, Mamba-2's
-Δ bias) and the recurrence stay in fp32 under every dtype.
+share B and C; bounds of Δ; a gated norm, or none, and fixed multipliers (Falcon-H1); left padding that leaves no trace;
+mamba_ssm's kernels where installed. State constants (A, D, Mamba-2's Δ bias) and the recurrence stay in fp32 under
+every dtype.
 
 Shape suffixes: B batch, T tokens, M d_model, I inner channels, R rank of Δ, H heads, P head_dim, G groups, N state
 size.
@@ -17,6 +18,7 @@ from transformers.utils.generic import maybe_autocast
 
 from .cache import state_of
 from .causal_convolution import CausalConvolution
+from .feed_forward import ACTIVATIONS
 from .normalization import RMSNorm
 from .recurrent import RecurrentMixer, masked, widened
 from .selective_scan import selective_scan
@@ -34,9 +36,11 @@ class SelectiveStateSpace(RecurrentMixer, ABC):
         super().__init__()
         spec, d_model = block["mixer"]["mamba"], block["d_model"]
         inner = inner_width(block)
-        self.in_proj = nn.Linear(d_model, projected, bias=False)
-        self.conv1d = CausalConvolution(convolved, spec["d_conv"])
-        self.out_proj = nn.Linear(inner, d_model, bias=False)
+        self.in_proj = nn.Linear(d_model, projected, bias=spec["in_bias"])
+        self.conv1d = CausalConvolution(convolved, spec["d_conv"], spec["conv_bias"])
+        self.activation = ACTIVATIONS[spec["activation"]]
+        self.out_proj = nn.Linear(inner, d_model, bias=spec["out_bias"])
+        self.in_multiplier, self.out_multiplier = spec["in_multiplier"], spec["out_multiplier"]
 
     def forward(
         self,
@@ -49,31 +53,32 @@ class SelectiveStateSpace(RecurrentMixer, ABC):
         """Mix `hidden_states` [B, T, M] over the sequence; `token_mask` [B, T] is 0 for padding."""
         state = state_of(past_key_values, cache_index)
         conv, ssm = (None, None) if state is None else (state.get("conv"), state.get("ssm"))
-        mixed, conv, ssm = self.mix(self.in_proj(hidden_states), token_mask, conv, ssm)
+        projected = self.in_proj(scaled(hidden_states, self.in_multiplier))
+        mixed, conv, ssm = self.mix(projected, token_mask, conv, ssm)
         if state is not None:
             state.advance(hidden_states.shape[1], conv=conv, ssm=ssm)
-        return self.out_proj(mixed), None
+        return scaled(self.out_proj(mixed), self.out_multiplier), None
 
     @abstractmethod
     def mix(self, projected, token_mask, conv, ssm) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """What goes to `out_proj` [B, T, I], and the two tensors of the state after the last token."""
 
     def convolve(self, x: torch.Tensor, token_mask, conv) -> tuple[torch.Tensor, torch.Tensor]:
-        """SiLU of the convolution of `x` [B, T, channels], padding zeroed; and the convolution's new state."""
+        """φ(conv(x)) of `x` [B, T, channels], padding zeroed; and the convolution's new state."""
         x, conv = self.conv1d(masked(x, token_mask), conv)
-        return silu(x), conv
+        return self.activation(x), conv
 
 
 class Mamba1(SelectiveStateSpace):
-    """[x, z] = W_in u; x ← SiLU(conv(x)); [δ, B, C] = W_x x; Δ = softplus(W_Δ δ + b);
+    """[x, z] = W_in u; x ← φ(conv(x)); [δ, B, C] = W_x x; Δ = softplus(W_Δ δ + b);
     h_t = exp(Δ_t A) ⊙ h_{t−1} + Δ_t x_t B_tᵀ; y_t = h_t C_t + D ⊙ x_t; out = W_out (y ⊙ SiLU(z)).
 
     | symbol | key or tensor | |
     |---|---|---|
-    | I | `expand` | inner channels, expand · M, each with a state of its own |
+    | I | `expand`, `d_inner` | inner channels, expand · M unless said itself, each with a state of its own |
     | N | `d_state` | numbers of state a channel |
     | R | `dt_rank` | rank of Δ's projection |
-    | W | `d_conv` | width of the convolution |
+    | φ, W | `activation`, `d_conv` | SiLU unless written; width of the convolution |
     | A, D | `A_log`, `D` | A = −exp(A_log), [I, N]; D [I] |
 
     `norm_dt_b_c` normalises δ, B and C (Jamba, Lieber 2024). Parameters: 3·M·I + I·(2·R + 3·N + W + 3), and R + 2·N for
@@ -108,20 +113,21 @@ class Mamba1(SelectiveStateSpace):
 
 
 class Mamba2(SelectiveStateSpace):
-    """[z, x, B, C, δ] = W_in u; [x, B, C] ← SiLU(conv([x, B, C])); Δ = softplus(δ + b), a number a head;
+    """[z, x, B, C, δ] = W_in u; [x, B, C] ← φ(conv([x, B, C])); Δ = softplus(δ + b), a number a head;
     h_t = exp(Δ_t A) h_{t−1} + Δ_t x_t ⊗ B_t; y_t = h_t C_t + D x_t; out = W_out RMSNorm(y ⊙ SiLU(z)).
 
     | symbol | key or tensor | |
     |---|---|---|
-    | I | `expand` | inner channels, expand · M = H · P |
+    | I | `expand`, `d_inner` | inner channels, expand · M unless said itself; H · P |
     | P | `head_dim` | channels of a head, each with a state of its own |
     | N | `d_state` | numbers of state a channel |
     | G | `n_groups` | groups of heads that share B and C; the norm is over a group's channels |
     | Q | `chunk_size` | tokens that are mixed at a time: a matter of speed |
     | A, D | `A_log`, `D` | A = −exp(A_log), a number a head, as D and the bias b (`dt_bias`) |
 
-    Parameters: M·(2·I + 2·G·N + H) + (I + 2·G·N)·(W + 1) + 3·H + I + I·M. State: H·P·N in fp32 and
-    (I + 2·G·N)·(W − 1). Source: Dao & Gu 2024.
+    Δ lies between `dt_min` and `dt_max`. `gated_norm` before: RMSNorm(y) ⊙ SiLU(z); none: y ⊙ SiLU(z). `multipliers`
+    are factors of the parts of W_in u (Falcon-H1, Zuo 2025). Parameters: M·(2·I + 2·G·N + H) + (I + 2·G·N)·(W + 1) +
+    3·H + I + I·M. State: H·P·N in fp32 and (I + 2·G·N)·(W − 1). Source: Dao & Gu 2024.
     """
 
     def __init__(self, config, block: dict, layer_idx: int):
@@ -134,10 +140,17 @@ class Mamba2(SelectiveStateSpace):
         self.dt_bias = nn.Parameter(torch.empty(n_heads))
         self.A_log = nn.Parameter(torch.empty(n_heads))
         self.D = nn.Parameter(torch.empty(n_heads))
-        self.norm = GatedRMSNorm(inner, spec["n_groups"], block["norm"]["eps"])
+        self.bounds = (spec["dt_min"], spec["dt_max"])
+        self.norm = GatedRMSNorm(inner, spec["n_groups"], block["norm"]["eps"], spec["gated_norm"])
+        self.parts = [inner, inner, shared, shared, n_heads]
+        factors = spec["multipliers"]
+        self.factors = factors and [factors[part] for part in ("gate", "input", "b", "c", "dt")]
 
     def mix(self, projected, token_mask, conv, ssm) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """As SelectiveStateSpace.mix; the state is [B, H, P, N]."""
+        if self.factors:
+            parts = zip(projected.split(self.parts, dim=-1), self.factors, strict=True)
+            projected = torch.cat([part * factor for part, factor in parts], dim=-1)
         gate_BTI, xBC, delta_BTH = projected.split(self.sizes, dim=-1)
         xBC, conv = self.convolve(xBC, token_mask, conv)
         xBC, delta_BTH = widened(xBC, delta_BTH)
@@ -145,7 +158,10 @@ class Mamba2(SelectiveStateSpace):
         x_BTHP = x_BTI.unflatten(-1, (-1, self.head_dim))
         B_BTGN, C_BTGN = (shared.unflatten(-1, (-1, self.d_state)) for shared in (B, C))
         A_log_H, D_H, bias_H = (constant.to(xBC.dtype) for constant in (self.A_log, self.D, self.dt_bias))
-        delta_BTH = masked(softplus(delta_BTH + bias_H), token_mask)
+        delta_BTH = softplus(delta_BTH + bias_H)
+        if self.bounds != (None, None):
+            delta_BTH = delta_BTH.clamp(*self.bounds)
+        delta_BTH = masked(delta_BTH, token_mask)
         with maybe_autocast(xBC.device.type, enabled=False):
             y_BTHP, ssm = state_space_dual(x_BTHP, delta_BTH, -A_log_H.exp(), B_BTGN, C_BTGN, self.chunk_size, ssm)
         y_BTHP = torch.addcmul(y_BTHP, x_BTHP, D_H.unsqueeze(-1))
@@ -170,21 +186,39 @@ class StepProjection(nn.Linear):
 
 
 class GatedRMSNorm(nn.Module):
-    """y ⊙ SiLU(z) over its root mean square within each group of channels, times w; in fp32 at least."""
+    """RMSNorm(y ⊙ SiLU(z)), within each group of channels, in fp32 at least; `place` before: RMSNorm(y) ⊙ SiLU(z).
 
-    def __init__(self, d: int, n_groups: int, eps: float):
+    With `place` none only the gate is left, and no weight.
+    """
+
+    def __init__(self, d: int, n_groups: int, eps: float, place: str):
         super().__init__()
-        self.n_groups, self.eps = n_groups, eps
-        self.weight = nn.Parameter(torch.empty(d))
+        self.n_groups, self.eps, self.place = n_groups, eps, place
+        self.weight = nn.Parameter(torch.empty(d)) if place != "none" else None
 
     def forward(self, y: torch.Tensor, gate: torch.Tensor) -> torch.Tensor:
         """`y` and `gate` [..., d] → the same shape."""
-        (gate,) = widened(gate)
-        grouped = (y * silu(gate)).unflatten(-1, (self.n_groups, -1))
+        gate = silu(*widened(gate))
+        match self.place:
+            case "after":
+                return self.normalise(y * gate)
+            case "before":
+                return self.normalise(y) * gate
+        return y * gate
+
+    def normalise(self, y: torch.Tensor) -> torch.Tensor:
+        """y / √(mean(y²) + eps) · w, the mean over a group."""
+        grouped = y.unflatten(-1, (self.n_groups, -1))
         normed = grouped * torch.rsqrt(grouped.square().mean(-1, keepdim=True) + self.eps)
         return self.weight * normed.flatten(-2)
 
 
 def inner_width(block: dict) -> int:
     """How many channels the recurrence has."""
-    return block["mixer"]["mamba"]["expand"] * block["d_model"]
+    spec = block["mixer"]["mamba"]
+    return spec["d_inner"] or spec["expand"] * block["d_model"]
+
+
+def scaled(x: torch.Tensor, factor: float | None) -> torch.Tensor:
+    """`x` times a factor; None: as it is."""
+    return x if factor is None else x * factor

@@ -262,6 +262,17 @@ SPECS = {
     ),
     "mamba2": spec({"ssm": layer(mamba())}),
     "mamba2_groups_wide": spec({"ssm": layer(mamba(n_groups=2, expand=3, d_conv=1, chunk_size=64), {"type": "none"})}),
+    "mamba1_biases": spec(
+        {"ssm": layer(mamba(variant="mamba1", in_bias=True, out_bias=True, conv_bias=False, activation="gelu"))}
+    ),
+    "mamba2_multipliers": spec(
+        {
+            "a": layer(mamba(d_inner=40, gated_norm="none", in_multiplier=0.5, out_multiplier=2.0)),
+            "b": layer(mamba(n_groups=2, gated_norm="before", dt_min=0.005, dt_max=0.05, in_bias=True, out_bias=True)),
+            "c": layer(mamba(multipliers={"gate": 0.5, "input": 2.0, "b": 1.5, "c": 0.7, "dt": 1.2})),
+        },
+        [{"group": [{"template": name} for name in "abc"]}],
+    ),
     "mamba_hybrid": spec(
         {"first": layer(mamba(variant="mamba1")), "full": layer(attention(window=9)), "second": layer(mamba())},
         embedding={"positional": "none"},

@@ -8,16 +8,49 @@ from dataclasses import dataclass
 from math import ceil
 from typing import ClassVar, Literal
 
-from eulerstack.schema.base import ONES, ZEROS, Dims, Init, Keys, Parameter, Size, StateElements, linear
+from eulerstack.schema.base import (
+    ONES,
+    ZEROS,
+    Dims,
+    Init,
+    Keys,
+    NonNegative,
+    Parameter,
+    Positive,
+    Size,
+    StateElements,
+    linear,
+)
 from eulerstack.schema.report import Report
 
+PUBLISHED_EXPAND = 2
 PUBLISHED_HEAD_DIM = 64
 PUBLISHED_CHUNK = 64
 TIME_STEP = Init("inverse_softplus_log_uniform", arguments=(("low", 1e-3), ("high", 0.1), ("floor", 1e-4)))
 """The bias of Δ: softplus⁻¹ of a step drawn log-uniformly."""
 
-MAMBA2_ONLY = ("head_dim", "n_groups", "chunk_size")
+MAMBA2_ONLY = (
+    "head_dim",
+    "n_groups",
+    "chunk_size",
+    "dt_min",
+    "dt_max",
+    "gated_norm",
+    "in_multiplier",
+    "out_multiplier",
+    "multipliers",
+)
 MAMBA1_ONLY = ("dt_rank", "norm_dt_b_c")
+
+
+class MultipliersKeys(Keys):
+    """`mamba.multipliers`: fixed factors of the parts of the input projection (Falcon-H1)."""
+
+    gate: float = 1.0
+    input: float = 1.0
+    b: float = 1.0
+    c: float = 1.0
+    dt: float = 1.0
 
 
 class MambaKeys(Keys):
@@ -26,17 +59,43 @@ class MambaKeys(Keys):
     variant: Literal["mamba1", "mamba2"] = "mamba2"
     d_state: Size = 64
     d_conv: Size = 4
-    expand: Size = 2
+    expand: Size | None = PUBLISHED_EXPAND
     head_dim: Size | None = None
     n_groups: Size | None = None
     chunk_size: Size | None = None
     dt_rank: Size | None = None
     norm_dt_b_c: bool = False
+    d_inner: Size | None = None
+    in_bias: bool = False
+    out_bias: bool = False
+    conv_bias: bool = True
+    activation: Literal["silu", "gelu", "gelu_tanh", "relu", "relu2"] = "silu"
+    dt_min: NonNegative | None = None
+    dt_max: Positive | None = None
+    gated_norm: Literal["after", "before", "none"] | None = None
+    in_multiplier: float | None = None
+    out_multiplier: float | None = None
+    multipliers: MultipliersKeys | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Multipliers:
+    """Fixed factors of the gate, of the input, B and C before the convolution, and of Δ before its bias."""
+
+    gate: float
+    input: float
+    b: float
+    c: float
+    dt: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mamba:
-    """Mamba with every number filled in; those of the other variant are None."""
+    """Mamba with every number filled in; those of the other variant are None.
+
+    `expand` is None where `d_inner` says the inner width; `dt_min` and `dt_max` where Δ is not bounded, and
+    `multipliers` where there are none.
+    """
 
     type: ClassVar[str] = "mamba"
     key: ClassVar[str] = "mamba"
@@ -44,12 +103,23 @@ class Mamba:
     variant: Literal["mamba1", "mamba2"]
     d_state: int
     d_conv: int
-    expand: int
+    expand: int | None
     head_dim: int | None
     n_groups: int | None
     chunk_size: int | None
     dt_rank: int | None
     norm_dt_b_c: bool
+    d_inner: int | None
+    in_bias: bool
+    out_bias: bool
+    conv_bias: bool
+    activation: Literal["silu", "gelu", "gelu_tanh", "relu", "relu2"]
+    dt_min: float | None
+    dt_max: float | None
+    gated_norm: Literal["after", "before", "none"] | None
+    in_multiplier: float | None
+    out_multiplier: float | None
+    multipliers: Multipliers | None
 
     @classmethod
     def resolve(cls, keys: MambaKeys, dims: Dims) -> "Mamba":
@@ -59,26 +129,41 @@ class Mamba:
             variant=keys.variant,
             d_state=keys.d_state,
             d_conv=keys.d_conv,
-            expand=keys.expand,
+            expand=None if keys.d_inner else keys.expand or PUBLISHED_EXPAND,
             head_dim=(keys.head_dim or PUBLISHED_HEAD_DIM) if second else None,
             n_groups=(keys.n_groups or 1) if second else None,
             chunk_size=(keys.chunk_size or PUBLISHED_CHUNK) if second else None,
             dt_rank=None if second else keys.dt_rank or ceil(dims.d_model / 16),
             norm_dt_b_c=keys.norm_dt_b_c,
+            d_inner=keys.d_inner,
+            in_bias=keys.in_bias,
+            out_bias=keys.out_bias,
+            conv_bias=keys.conv_bias,
+            activation=keys.activation,
+            dt_min=keys.dt_min or None,
+            dt_max=keys.dt_max,
+            gated_norm=(keys.gated_norm or "after") if second else None,
+            in_multiplier=_unless_one(keys.in_multiplier),
+            out_multiplier=_unless_one(keys.out_multiplier),
+            multipliers=_multipliers(keys.multipliers),
         )
+
+    def inner(self, d_model: int) -> int:
+        """How many channels the recurrence has."""
+        return self.d_inner or (self.expand or 1) * d_model
 
     def parameters(self, d_model: int) -> Iterator[Parameter]:
         """The tensors of HF's MambaMixer or Mamba2Mixer."""
-        inner = self.expand * d_model
+        inner = self.inner(d_model)
         if self.variant == "mamba1":
             yield from self._first(d_model, inner)
         else:
             yield from self._second(d_model, inner)
-        yield from linear("out_proj", inner, d_model, kind="residual")
+        yield from linear("out_proj", inner, d_model, bias=self.out_bias, kind="residual")
 
     def state_elements(self, d_model: int, tokens: int) -> StateElements:
         """The recurrence's state and the convolution's last inputs, however many tokens there were."""
-        inner = self.expand * d_model
+        inner = self.inner(d_model)
         return {"fp32": inner * self.d_state, "model": self._convolved(inner) * (self.d_conv - 1)}
 
     def _convolved(self, inner: int) -> int:
@@ -86,8 +171,8 @@ class Mamba:
 
     def _first(self, d_model: int, inner: int) -> Iterator[Parameter]:
         rank, state = self.dt_rank or 0, self.d_state
-        yield from linear("in_proj", d_model, 2 * inner)
-        yield from depthwise_conv("conv1d", inner, self.d_conv)
+        yield from linear("in_proj", d_model, 2 * inner, bias=self.in_bias)
+        yield from depthwise_conv("conv1d", inner, self.d_conv, bias=self.conv_bias)
         yield from linear("x_proj", inner, rank + 2 * state)
         yield Parameter("dt_proj.weight", (inner, rank), uniform(rank**-0.5))
         yield Parameter("dt_proj.bias", (inner,), TIME_STEP)
@@ -101,12 +186,23 @@ class Mamba:
     def _second(self, d_model: int, inner: int) -> Iterator[Parameter]:
         heads = inner // (self.head_dim or inner)
         convolved = self._convolved(inner)
-        yield from linear("in_proj", d_model, inner + convolved + heads)
-        yield from depthwise_conv("conv1d", convolved, self.d_conv)
+        yield from linear("in_proj", d_model, inner + convolved + heads, bias=self.in_bias)
+        yield from depthwise_conv("conv1d", convolved, self.d_conv, bias=self.conv_bias)
         yield Parameter("dt_bias", (heads,), TIME_STEP, fp32=True)
         yield Parameter("A_log", (heads,), Init("log_of_index"), fp32=True)
         yield Parameter("D", (heads,), ONES, fp32=True)
-        yield Parameter("norm.weight", (inner,), ONES)
+        if self.gated_norm != "none":
+            yield Parameter("norm.weight", (inner,), ONES)
+
+
+def _unless_one(factor: float | None) -> float | None:
+    return None if factor == 1.0 else factor
+
+
+def _multipliers(keys: MultipliersKeys | None) -> Multipliers | None:
+    """None where all are 1."""
+    written = Multipliers(**dict(keys or MultipliersKeys()))
+    return None if written == Multipliers(gate=1.0, input=1.0, b=1.0, c=1.0, dt=1.0) else written
 
 
 def uniform(bound: float) -> Init:
@@ -122,13 +218,18 @@ def depthwise_conv(name: str, channels: int, width: int, *, bias: bool = True) -
 
 
 def check(keys: MambaKeys, dims: Dims, report: Report) -> None:
-    """The variant's own keys, and heads and groups that divide."""
+    """One inner width, the variant's own keys, bounds in order, and heads and groups that divide."""
+    if keys.d_inner and keys.expand and "expand" in keys.model_fields_set:
+        report("mamba-two-widths", ("d_inner",), d_inner=keys.d_inner, expand=keys.expand)
     for name in MAMBA1_ONLY if keys.variant == "mamba2" else MAMBA2_ONLY:
         if getattr(keys, name):
             report("mamba-key-of-other-variant", (name,), name=name, variant=keys.variant)
     if keys.variant == "mamba1":
         return
-    inner, head_dim = keys.expand * dims.d_model, keys.head_dim or PUBLISHED_HEAD_DIM
+    if keys.dt_max is not None and keys.dt_max < (keys.dt_min or 0.0):
+        report("mamba-bounds-crossed", ("dt_max",), dt_min=keys.dt_min, dt_max=keys.dt_max)
+    inner = keys.d_inner or (keys.expand or PUBLISHED_EXPAND) * dims.d_model
+    head_dim = keys.head_dim or PUBLISHED_HEAD_DIM
     n_groups = keys.n_groups or 1
     if inner % head_dim:
         report("mamba-heads-not-dividing", ("head_dim",), inner=inner, head_dim=head_dim)
