@@ -4,6 +4,7 @@ Colours are mid-tones with dark text on a transparent ground, so that the pictur
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from html import escape
 
 import graphviz
@@ -13,6 +14,7 @@ from eulerstack.ir import count
 from eulerstack.ir.fold import Run, fold
 from eulerstack.ir.nodes import Integrator, Layer, Model, Node, Parallel
 from eulerstack.ir.parameters import UnknownParameters
+from eulerstack.schema.mixers import Attention
 
 FONT = "Helvetica,Arial,Noto Sans CJK KR,Noto Sans CJK SC,Noto Sans CJK JP,sans-serif"
 LINE = "#7f8794"
@@ -45,7 +47,13 @@ class _Picture:
         self.sizes = _module_sizes(model)
         self.graph = graphviz.Digraph(
             model.name,
-            graph_attr={"bgcolor": "transparent", "rankdir": "TB", "nodesep": "0.3", "ranksep": "0.28", "fontname": FONT},
+            graph_attr={
+                "bgcolor": "transparent",
+                "rankdir": "TB",
+                "nodesep": "0.3",
+                "ranksep": "0.28",
+                "fontname": FONT,
+            },
             node_attr={"shape": "plain", "fontname": FONT, "fontsize": "11"},
             edge_attr={"color": LINE, "arrowsize": "0.6", "fontname": FONT, "fontsize": "10", "fontcolor": LINE},
         )
@@ -69,7 +77,7 @@ class _Picture:
                 self._leaf(graph, run.leaf, run.repeat)
                 continue
             with self._cluster(graph, f"×{run.repeat}") as cluster:
-                self._runs(cluster, run.body)
+                self._runs(cluster, [inner for inner in run.body if isinstance(inner, Run)])
 
     def _leaf(self, graph: graphviz.Digraph, node: Node, repeat: int) -> None:
         match node:
@@ -87,7 +95,7 @@ class _Picture:
         title = f"{block.name} ×{repeat}" if repeat > 1 else block.name
         lines = [mixer_words(block.mixer), ffn_words(block.ffn), norm_words(block), *badges(block, layer)]
         color = COLORS.get(block.mixer.type, NEUTRAL)
-        if block.mixer.type == "attention" and block.mixer.window is not None:
+        if isinstance(block.mixer, Attention) and block.mixer.window is not None:
             color = WINDOWED
         self._node(graph, title, lines, color, self.sizes.get(layer))
 
@@ -104,9 +112,16 @@ class _Picture:
             self.last = ends
             self._node(cluster, f"merge: {merge_words(node.merge)}", [], NEUTRAL, None)
 
-    def _cluster(self, graph: graphviz.Digraph, label: str):
+    def _cluster(self, graph: graphviz.Digraph, label: str) -> AbstractContextManager[graphviz.Digraph]:
         self.names += 1
-        attributes = {"label": label, "style": "rounded", "color": LINE, "fontcolor": LINE, "fontname": FONT, "labeljust": "r"}
+        attributes = {
+            "label": label,
+            "style": "rounded",
+            "color": LINE,
+            "fontcolor": LINE,
+            "fontname": FONT,
+            "labeljust": "r",
+        }
         return graph.subgraph(name=f"cluster_{self.names}", graph_attr=attributes)
 
     def _node(self, graph: graphviz.Digraph, title: str, lines: list[str], color: str, size: int | None) -> None:
@@ -121,7 +136,9 @@ class _Picture:
 def _label(title: str, lines: list[str], color: str, size: int | None) -> str:
     rows = [f'<TR><TD ALIGN="LEFT"><B>{escape(title)}</B></TD><TD ALIGN="RIGHT">{_short(size)}</TD></TR>']
     rows += [f'<TR><TD ALIGN="LEFT" COLSPAN="2">{escape(line)}</TD></TR>' for line in lines]
-    style = f'BORDER="1" COLOR="{LINE}" BGCOLOR="{color}" CELLBORDER="0" CELLSPACING="2" CELLPADDING="2" STYLE="ROUNDED"'
+    style = (
+        f'BORDER="1" COLOR="{LINE}" BGCOLOR="{color}" CELLBORDER="0" CELLSPACING="2" CELLPADDING="2" STYLE="ROUNDED"'
+    )
     return f"<<TABLE {style}>{''.join(rows)}</TABLE>>"
 
 

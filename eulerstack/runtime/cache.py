@@ -91,14 +91,15 @@ class StateLayer(CacheLayerMixin):
             raise RuntimeError("the state of a recurrent layer cannot be cropped")
 
 
-def state_of(past_key_values: Cache | None, cache_index: int) -> StateLayer | None:
+def state_of(past_key_values: Cache | None, cache_index: int | None) -> StateLayer | None:
     """The state layer at `cache_index`, or None without a cache.
 
     Raises TypeError when the caller passed a cache that has no such state (say a plain DynamicCache).
     """
-    if past_key_values is None:
+    if past_key_values is None or cache_index is None:
         return None
     layers = past_key_values.layers
-    if cache_index >= len(layers) or not isinstance(layers[cache_index], StateLayer):
+    state = layers[cache_index] if cache_index < len(layers) else None
+    if not isinstance(state, StateLayer):
         raise TypeError("this model keeps recurrent state: pass use_cache=True, or past_key_values=model.build_cache()")
-    return layers[cache_index]
+    return state

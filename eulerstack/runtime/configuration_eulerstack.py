@@ -1,5 +1,7 @@
 """The configuration of an EulerStack model: HuggingFace's standard names plus the resolved blocks of the spec."""
 
+from typing import Any
+
 from transformers import PreTrainedConfig
 
 
@@ -37,13 +39,13 @@ class EulerStackConfig(PreTrainedConfig):
     bos_token_id: int | None = None
     eos_token_id: int | list[int] | None = None
     rope_parameters: dict | None = None
-    blocks: list | None = None
-    schedule: list | None = None
-    embedding: dict | None = None
-    head: dict | None = None
-    init: dict | None = None
-    training_hints: dict | None = None
-    v1_extensions: dict | None = None
+    blocks: Any = None
+    schedule: Any = None
+    embedding: Any = None
+    head: Any = None
+    init: Any = None
+    training_hints: Any = None
+    v1_extensions: Any = None
     eulerstack_version: str | None = None
 
     def __post_init__(self, **kwargs):

@@ -62,7 +62,8 @@ class EulerStackDecoderLayer(GradientCheckpointingLayer):
         if self.hyper:
             connection = CONNECTIONS[self.hyper["mixing"]]
             self.mixer_hyper = connection(d_model, norm["eps"], self.hyper)
-            self.ffn_hyper = connection(d_model, norm["eps"], self.hyper) if self.ffn is not None else None
+            if self.ffn is not None:
+                self.ffn_hyper = connection(d_model, norm["eps"], self.hyper)
         gating = block.get("depth_gating")
         self.depth = DepthRouter(d_model, gating) if gating else None
         self.lends_keys = block.get("lends_keys", False)
@@ -132,35 +133,37 @@ class EulerStackDecoderLayer(GradientCheckpointingLayer):
     def _branch(self, x, module, norm_in, norm_out, context: dict) -> tuple[torch.Tensor, tuple]:
         if self.hyper:
             return self._hyper_branch(x, module, norm_in, norm_out, context)
-        update, *rest = module(x if norm_in is None else norm_in(x), **context)
+        update, *rest = module(normed(norm_in, x), **context)
         update = self.dropout(update)
         if self.position == "post":
-            return norm_out(x + self.scaling * update), tuple(rest)
-        return x + self.scaling * (update if norm_out is None else norm_out(update)), tuple(rest)
+            return normed(norm_out, x + self.scaling * update), tuple(rest)
+        return x + self.scaling * normed(norm_out, update), tuple(rest)
 
     def _hyper_branch(self, x_BTnM, module, norm_in, norm_out, context: dict) -> tuple[torch.Tensor, tuple]:
-        connection = self.mixer_hyper if module is self.mixer else self.ffn_hyper
-        x, post, mixing = connection(x_BTnM)
-        update, *rest = module(x if norm_in is None else norm_in(x), **context)
-        update = self.dropout(update)
-        update = self.scaling * (update if norm_out is None else norm_out(update))
+        x, post, mixing = (self.mixer_hyper if module is self.mixer else self.ffn_hyper)(x_BTnM)
+        update, *rest = module(normed(norm_in, x), **context)
+        update = self.scaling * normed(norm_out, self.dropout(update))
         return write_back(x_BTnM, update, post, mixing), tuple(rest)
 
     def _parallel(self, x: torch.Tensor, context: dict, for_ffn: dict) -> LayerOutput:
-        normed = x if self.mixer_norm is None else self.mixer_norm(x)
-        update, *lent = self.mixer(normed, **context)
+        both = normed(self.mixer_norm, x)
+        update, *lent = self.mixer(both, **context)
         update = self.dropout(update)
-        if self.position in ("sandwich", "output"):
-            update = self.mixer_post_norm(update)
+        if self.position != "post":
+            update = normed(self.mixer_post_norm, update)
         routing: tuple = (None, None)
         if self.ffn is not None:
-            fed, *rest = self.ffn(normed, **for_ffn)
+            fed, *rest = self.ffn(both, **for_ffn)
             routing = tuple(rest) or routing
-            fed = self.dropout(fed)
-            update = update + (fed if self.ffn_post_norm is None else self.ffn_post_norm(fed))
+            update = update + normed(self.ffn_post_norm, self.dropout(fed))
         summed = x + self.scaling * update
-        summed = self.mixer_post_norm(summed) if self.position == "post" else summed
+        summed = normed(self.mixer_post_norm, summed) if self.position == "post" else summed
         return LayerOutput(summed, *routing, *(lent[1:3] if self.lends_keys else ()))
+
+
+def normed(norm: nn.Module | None, x: torch.Tensor) -> torch.Tensor:
+    """norm(x), or x where there is no norm."""
+    return x if norm is None else norm(x)
 
 
 def build_ffn(config, block: dict) -> nn.Module | None:

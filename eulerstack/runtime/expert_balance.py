@@ -31,7 +31,7 @@ def update_biases(routers: list[Router]) -> None:
     pending = [router for router in routers if router.pending_load is not None]
     if not pending:
         return
-    loads = torch.cat([router.pending_load for router in pending])
+    loads = torch.cat([load for router in pending if (load := router.pending_load) is not None])
     if distributed.is_available() and distributed.is_initialized():
         distributed.all_reduce(loads)
     for router, load_E in zip(pending, loads.split([r.n_experts for r in pending]), strict=True):

@@ -21,7 +21,8 @@ def apply_law(tensor: torch.Tensor, law: dict) -> None:
         case "uniform":
             init.uniform_(tensor, law["low"], law["high"])
         case "hash_experts":
-            init.copy_(tensor, hash_experts(*tensor.shape, law["experts"], law["salt"]).to(tensor.device))
+            vocab, top_k = tensor.shape
+            init.copy_(tensor, hash_experts(vocab, top_k, law["experts"], law["salt"]).to(tensor.device))
         case "values":
             init.copy_(tensor, torch.tensor(law["values"], device=tensor.device).view(tensor.shape))
         case "log_of_index":
@@ -57,9 +58,13 @@ def permutation(vocab: int, salt: int) -> tuple[int, int]:
     return factor % vocab, salt * 40503 % vocab
 
 
+LAWS = "initialization_laws"
+"""The attribute of a module that holds the laws of its own tensors."""
+
+
 def attach_laws(root: nn.Module, laws: dict[str, dict]) -> None:
     """Write each tensor's law on the module that owns it, where `_init_weights` finds it."""
     for name, law in laws.items():
         owner, _, leaf = name.rpartition(".")
         module = root.get_submodule(owner)
-        module.initialization_laws = {**getattr(module, "initialization_laws", {}), leaf: law}
+        setattr(module, LAWS, {**getattr(module, LAWS, {}), leaf: law})

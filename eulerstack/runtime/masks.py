@@ -17,7 +17,8 @@ class MaskKind(NamedTuple):
     `window`: how far back a query sees, itself included, in positions (None: everything); `dilation`: it sees only
     every so many-th position; `alibi_heads`: the head count if ALiBi's bias is added, else 0; `eager`: the layers need
     an additive mask whatever the model's attention implementation; `stored`: the window of the cache that is read,
-    which is another layer's where keys are borrowed.
+    which is another layer's where keys are borrowed; `distant`: it sees what is nearer than the first number, and
+    beyond it every so many-th position (the second).
     """
 
     window: int | None
@@ -25,6 +26,13 @@ class MaskKind(NamedTuple):
     alibi_heads: int
     eager: bool
     stored: int | None
+    distant: tuple[int, int] | None = None
+
+    def implementation(self, config) -> str:
+        """The attention implementation that can follow this mask: flash attention knows plain windows only."""
+        chosen = config._attn_implementation
+        beyond_flash = self.dilation > 1 or self.distant is not None or self.alibi_heads > 0
+        return "eager" if self.eager or (beyond_flash and "flash" in chosen) else chosen
 
     @property
     def key(self) -> str:
@@ -38,11 +46,11 @@ class MaskSettings:
     def __init__(self, config, kind: MaskKind):
         self._config = config
         self.sliding_window = kind.window
-        self._eager = kind.eager
+        self._kind = kind
 
     @property
     def _attn_implementation(self) -> str:
-        return "eager" if self._eager else self._config._attn_implementation
+        return self._kind.implementation(self._config)
 
     @property
     def is_causal(self) -> bool:
@@ -62,15 +70,21 @@ def build_mask(
     """The mask for all layers of `kind`, in the form the attention implementation wants (None: plain causal).
 
     `attention_mask` is `[B, S]` with 0 for padding, or a ready 4-D mask, which is passed through. `layer_idx` is one
-    cache layer of this kind.
+    cache layer of this kind. Raises ValueError where the attention implementation cannot take such a mask.
     """
+    settings = MaskSettings(config, kind)
+    if (kind.alibi_heads or kind.dilation > 1) and settings._attn_implementation not in ("eager", "sdpa"):
+        raise ValueError(
+            f"ALiBi and dilated windows need a mask that {settings._attn_implementation!r} attention does not take: "
+            'load the model with attn_implementation="sdpa" or "eager"'
+        )
     arguments = {
-        "config": MaskSettings(config, kind),
+        "config": settings,
         "inputs_embeds": inputs_embeds,
         "attention_mask": attention_mask,
         "past_key_values": past_key_values,
         "position_ids": position_ids,
-        "and_mask_function": _dilation(kind.dilation) if kind.dilation > 1 else None,
+        "and_mask_function": _overlay(kind),
         "layer_idx": layer_idx,
         "allow_is_causal_skip": not kind.alibi_heads,
     }
@@ -81,14 +95,23 @@ def build_mask(
     if past_key_values is not None:
         first_query = past_key_values.get_query_offset(layer_idx)
         first_key = past_key_values.get_mask_sizes(n_queries, layer_idx)[1]
+    assert isinstance(mask, torch.Tensor)
     return _add_alibi(mask, kind.alibi_heads, first_query - first_key, inputs_embeds.dtype)
 
 
-def _dilation(dilation: int):
-    def overlay(batch_idx, head_idx, q_idx, kv_idx):
-        return (q_idx - kv_idx) % dilation == 0
+def _overlay(kind: MaskKind):
+    """What a query may see of what is before it and inside its window; None: everything."""
+    if kind.distant is not None:
+        near, stride = kind.distant
 
-    return overlay
+        def overlay(batch_idx, head_idx, q_idx, kv_idx):
+            distance = q_idx - kv_idx
+            return (distance < near) | (distance % stride == 0)
+
+        return overlay
+    if kind.dilation > 1:
+        return lambda batch_idx, head_idx, q_idx, kv_idx: (q_idx - kv_idx) % kind.dilation == 0
+    return None
 
 
 def _add_alibi(mask_B1TS: torch.Tensor, n_heads: int, offset: int, dtype: torch.dtype) -> torch.Tensor:

@@ -130,6 +130,7 @@ def _run_ranked(model, layer, x_BTM, weight_BT, index_Bk, context: dict, trace) 
 def _run_rows(model, layer, x_BTM, choice: Choice, context: dict, cache_index: int, trace) -> torch.Tensor:
     """Evaluation: every row by itself, with exactly the tokens that it chooses."""
     state = state_of(context["past_key_values"], cache_index)
+    assert state is None or isinstance(state, DepthState)
     if state is not None:
         if not state.rows:
             state.rows = [EulerStackCache(layer.inner_state_layers()) for _ in range(x_BTM.shape[0])]

@@ -8,6 +8,7 @@ Works with torch ≥ 2.13 and transformers 5.23. Shape suffixes: B batch, T toke
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import nn
@@ -18,12 +19,12 @@ from transformers.modeling_utils import slice_logits_to_keep
 from transformers.utils.generic import can_return_tuple, merge_with_config_defaults
 from transformers.utils.output_capturing import OutputRecorder, capture_outputs
 
-from .attention import Attention
+from .attention_projections import SoftmaxAttention
 from .cache import EulerStackCache
 from .configuration_eulerstack import EulerStackConfig
 from .decoder_layer import EulerStackDecoderLayer
 from .expert_balance import follow_optimizer, record_loads
-from .initialization import apply_law, attach_laws
+from .initialization import LAWS, apply_law, attach_laws
 from .masks import build_mask
 from .normalization import build_norm
 from .packing import find_packing, is_packed
@@ -41,6 +42,7 @@ class EulerStackModelOutput(MoeModelOutputWithPast):
     [B, T, M] that are read out besides the last, in training.
     """
 
+    router_logits: tuple[torch.Tensor, ...] | None = None  # type: ignore[assignment]
     routings: tuple[Routing, ...] | None = None
     depth_losses: tuple[torch.Tensor, ...] | None = None
     readouts: tuple[torch.Tensor, ...] | None = None
@@ -63,6 +65,7 @@ class EulerStackPreTrainedModel(PreTrainedModel):
         r"\.A_log$",
         r"\.D$",
         r"\.dt_bias$",
+        r"\.sinks$",
         r"_hyper\.",
         r"\.collapses\.",
     ]
@@ -70,12 +73,12 @@ class EulerStackPreTrainedModel(PreTrainedModel):
         "hidden_states": OutputRecorder(
             NodeBoundary, capture_initial_hidden_state=False, num_hidden_layers_key="num_hidden_states"
         ),
-        "attentions": Attention,
+        "attentions": SoftmaxAttention,
     }
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
-        laws = getattr(module, "initialization_laws", None)
+        laws = getattr(module, LAWS, None)
         if laws is None:
             super()._init_weights(module)
         else:
@@ -120,10 +123,11 @@ class EulerStackModel(EulerStackPreTrainedModel):
         known: dict[tuple, str] = {}
         for layer in self.layers:
             for request in layer.mixer.rope_requests():
-                identity = (request.theta, request.dim)
+                identity = (request.theta, request.dim, request.scaled)
                 if identity not in known:
                     known[identity] = f"rope_{len(known)}"
-                    parameters = {**self.config.rope_parameters, "rope_theta": request.theta}
+                    scaling = self.config.rope_parameters if request.scaled else {"rope_type": "default"}
+                    parameters = {**scaling, "rope_theta": request.theta}
                     settings = RopeSettings(parameters, request.dim, self.config.max_position_embeddings)
                     self.rotary[known[identity]] = RotaryEmbedding(settings)
                 request.key = known[identity]
@@ -146,11 +150,11 @@ class EulerStackModel(EulerStackPreTrainedModel):
     @capture_outputs
     def forward(
         self,
-        input_ids: torch.LongTensor | None = None,
+        input_ids: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
-        position_ids: torch.LongTensor | None = None,
+        position_ids: torch.Tensor | None = None,
         past_key_values=None,
-        inputs_embeds: torch.FloatTensor | None = None,
+        inputs_embeds: torch.Tensor | None = None,
         use_cache: bool | None = None,
         **kwargs,
     ) -> EulerStackModelOutput:
@@ -236,7 +240,7 @@ class EulerStackModel(EulerStackPreTrainedModel):
             follow_optimizer(self)
             record_loads(routings)
 
-    def _positions(self, inputs_embeds, attention_mask, past_key_values) -> torch.LongTensor:
+    def _positions(self, inputs_embeds, attention_mask, past_key_values) -> torch.Tensor:
         n_tokens = inputs_embeds.shape[1]
         if attention_mask is not None and attention_mask.dim() == 2:
             return (attention_mask.long().cumsum(-1) - 1).clamp(min=0)[:, -n_tokens:]
@@ -269,12 +273,12 @@ class EulerStackForCausalLM(EulerStackPreTrainedModel, GenerationMixin):
     @can_return_tuple
     def forward(
         self,
-        input_ids: torch.LongTensor | None = None,
+        input_ids: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
-        position_ids: torch.LongTensor | None = None,
+        position_ids: torch.Tensor | None = None,
         past_key_values=None,
-        inputs_embeds: torch.FloatTensor | None = None,
-        labels: torch.LongTensor | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        labels: torch.Tensor | None = None,
         use_cache: bool | None = None,
         logits_to_keep: int | torch.Tensor = 0,
         output_router_logits: bool | None = None,
@@ -341,7 +345,7 @@ class EulerStackForCausalLM(EulerStackPreTrainedModel, GenerationMixin):
             if generation_config.is_assistant:
                 cache.activate_past_recording()
             return
-        super()._prepare_cache_for_generation(
+        super()._prepare_cache_for_generation(  # type: ignore[misc]
             generation_config, model_kwargs, generation_mode, batch_size, max_cache_length
         )
 
@@ -382,7 +386,7 @@ def _share_of_batch(labels, num_items_in_batch=None, shift_labels=None, **kwargs
     return (targets != -100).sum() / num_items_in_batch
 
 
-def _flatten(router_logits: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+def _flatten(router_logits: tuple[torch.Tensor, ...]) -> Any:
     """Per layer [B·T, E], the form in which transformers' models return router logits."""
     return tuple(logits.flatten(0, 1) for logits in router_logits)
 

@@ -6,12 +6,13 @@ recurrent part runs every sequence as a row of its own, padded on the right, and
 Shape suffixes: B rows, T tokens, R sequences, L the longest sequence's length.
 """
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 
 
-class Packing(NamedTuple):
+@dataclass(frozen=True)
+class Packing:
     """Where the tokens of R sequences stand: `index` [R, L] into the flattened rows, `mask` [R, L] 0 for padding."""
 
     index: torch.Tensor

@@ -13,11 +13,21 @@ from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS, dynamic_rope_u
 
 @dataclass
 class RopeRequest:
-    """A layer's wish for a rotary embedding of base `theta` and width `dim`; the model fills in its `key`."""
+    """A layer's wish for a rotary embedding of base `theta` and width `dim`; the model fills in its `key`.
+
+    `scaled`: whether the model's rope scaling applies; `interleaved`: whether neighbours are turned as pairs.
+    """
 
     theta: float
     dim: int
+    scaled: bool = True
+    interleaved: bool = False
     key: str | None = None
+
+    def turn(self, x_BHTD: torch.Tensor, position_embeddings: dict, back: bool = False) -> torch.Tensor:
+        """The last `dim` features of each head turned by its token's position, or `back` by the same angles."""
+        cos_BTD, sin_BTD = position_embeddings[self.key]
+        return rotate(x_BHTD, cos_BTD, -sin_BTD if back else sin_BTD, self.interleaved)
 
 
 class RopeSettings:
@@ -74,11 +84,24 @@ class RotaryEmbedding(nn.Module):
         )
 
 
-def rotate(x_BHTD: torch.Tensor, cos_BTD: torch.Tensor, sin_BTD: torch.Tensor) -> torch.Tensor:
-    """Rotate the two halves of each head by its position's angles."""
-    first, second = x_BHTD.chunk(2, dim=-1)
-    half = torch.cat((-second, first), dim=-1)
-    return x_BHTD * cos_BTD.unsqueeze(1) + half * sin_BTD.unsqueeze(1)
+def rotate(
+    x_BHTD: torch.Tensor, cos_BTR: torch.Tensor, sin_BTR: torch.Tensor, interleaved: bool = False
+) -> torch.Tensor:
+    """Turn the last R features of each head by its position's angles, the others stay.
+
+    Pairs are the i-th of the R features' two halves (Llama), or with `interleaved` neighbours (DeepSeek).
+    """
+    width = cos_BTR.shape[-1]
+    cos_B1TR, sin_B1TR = cos_BTR.unsqueeze(1), sin_BTR.unsqueeze(1)
+    turned = x_BHTD[..., -width:]
+    if interleaved:
+        cos, sin = cos_B1TR[..., : width // 2], sin_B1TR[..., : width // 2]
+        first, second = turned[..., 0::2], turned[..., 1::2]
+        turned = torch.stack((first * cos - second * sin, second * cos + first * sin), dim=-1).flatten(-2)
+    else:
+        first, second = turned.chunk(2, dim=-1)
+        turned = turned * cos_B1TR + torch.cat((-second, first), dim=-1) * sin_B1TR
+    return turned if width == x_BHTD.shape[-1] else torch.cat((x_BHTD[..., :-width], turned), dim=-1)
 
 
 def alibi_slopes(n_heads: int) -> list[float]:

@@ -3,14 +3,15 @@
 Shape suffixes: B sequences, T tokens, N tokens over all pooled layers, E experts, K chosen experts per token.
 """
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 
 from .router import Router, affinity
 
 
-class Routing(NamedTuple):
+@dataclass(frozen=True)
+class Routing:
     """What a router did in one forward: logits [B, T, E], the chosen experts [B, T, K], and which tokens count.
 
     `token_mask` [B, T] is 0 for padding, None without any.

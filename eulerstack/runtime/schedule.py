@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
+from .attention_projections import span
 from .decoder_layer import LayerOutput
 from .hyper_connections import BirkhoffCollapse, collapse_mean, collapse_sum
 from .integrators import METHODS, OdeTime
@@ -58,8 +59,9 @@ class LayerStep:
         # Reentrant checkpointing hands back a bare tuple.
         out = LayerOutput(*layer(hidden_states, *borrowed, cache_index=self.cache_index, **context))
         if out.router_logits is not None:
+            assert out.router_index is not None
             trace.record(layer, out.router_logits, out.router_index, context["token_mask"])
-        if out.key is not None:
+        if out.key is not None and out.value is not None:
             trace.lent[self.cache_index] = (out.key, out.value)
         return out.hidden_states
 
@@ -238,9 +240,7 @@ def _lender(entries: list[dict], index: int) -> dict:
 
 def _stored_window(block: dict) -> int | None:
     """The window of an attention's cache."""
-    spec = block["mixer"]["attention"]
-    dilation = spec["window_dilation"] if spec["window_mode"] == "dilated" else 1
-    return None if spec["window"] is None else (spec["window"] - 1) * dilation + 1
+    return span(block["mixer"]["attention"])
 
 
 class Layout:
