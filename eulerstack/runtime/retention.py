@@ -4,7 +4,8 @@ Features: the parallel, chunkwise and recurrent forms, which compute the same; a
 rotation of queries and keys by position (xPos without its scale), or none; values wider than keys; a norm over each
 head and a SiLU gate; left padding that leaves no trace. The recurrence stays in fp32 under every dtype.
 
-Shape suffixes: B batch, T tokens, M d_model, H heads, K features of a head's queries and keys, V of its values.
+Shape suffixes: B batch, T tokens, M d_model, H heads, N = B · H, K features of a head in queries and keys, V in values,
+Q tokens of a chunk.
 """
 
 import torch
@@ -105,18 +106,23 @@ def retain(
     kept_HQ1 = torch.exp(step_Q * log_decay(n_heads, step_Q)[:, None])[..., None]
     distance_QQ = (step_Q[:size, None] - step_Q[:size]).long()
     within_HQQ = kept_HQ1[:, distance_QQ.abs(), 0] * (distance_QQ >= 0)
-    chunks = (tensor.transpose(1, 2).split(size, dim=2) for tensor in (query_BTHK, key_BTHK, value_BTHV))
+    kept_NQ1 = kept_HQ1.repeat(query_BTHK.shape[0], 1, 1)
+    state_NKV = None if state_BHKV is None else state_BHKV.flatten(0, 1)
+    chunks = (x_BTHD.transpose(1, 2).flatten(0, 1).split(size, dim=1) for x_BTHD in (query_BTHK, key_BTHK, value_BTHV))
     outputs = []
-    for query_BHQK, key_BHQK, value_BHQV in zip(*chunks, strict=True):
-        last = query_BHQK.shape[2]
-        output_BHQV = (query_BHQK @ key_BHQK.mT * within_HQQ[:, :last, :last]) @ value_BHQV
-        added_BHKV = (key_BHQK * kept_HQ1[:, :last].flip(1)).mT @ value_BHQV
-        if state_BHKV is not None:
-            output_BHQV = output_BHQV + (query_BHQK * kept_HQ1[:, 1 : last + 1]) @ state_BHKV
-            added_BHKV = torch.addcmul(added_BHKV, kept_HQ1[:, last, None], state_BHKV)
-        outputs.append(output_BHQV)
-        state_BHKV = added_BHKV
-    return torch.cat(outputs, dim=2).transpose(1, 2), state_BHKV
+    for query_NQK, key_NQK, value_NQV in zip(*chunks, strict=True):
+        last = query_NQK.shape[1]
+        scores_BHQQ = torch.bmm(query_NQK, key_NQK.mT).unflatten(0, (-1, n_heads)) * within_HQQ[:, :last, :last]
+        output_NQV = torch.bmm(scores_BHQQ.flatten(0, 1), value_NQV)
+        to_end_NKQ = (key_NQK * kept_NQ1[:, :last].flip(1)).mT
+        if state_NKV is None:
+            state_NKV = torch.bmm(to_end_NKQ, value_NQV)
+        else:
+            output_NQV = torch.baddbmm(output_NQV, query_NQK * kept_NQ1[:, 1 : last + 1], state_NKV)
+            state_NKV = torch.baddbmm(state_NKV * kept_NQ1[:, last, None], to_end_NKQ, value_NQV)
+        outputs.append(output_NQV)
+    output_BHTV, state_BHKV = (x.unflatten(0, (-1, n_heads)) for x in (torch.cat(outputs, dim=1), state_NKV))
+    return output_BHTV.transpose(1, 2), state_BHKV
 
 
 def log_decay(n_heads: int, like: torch.Tensor) -> torch.Tensor:
