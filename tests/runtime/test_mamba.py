@@ -5,7 +5,8 @@ import sys
 import pytest
 import torch
 from torch.nn.functional import softplus
-from transformers import JambaConfig, Mamba2Config, MambaConfig
+from transformers import FalconH1Config, JambaConfig, Mamba2Config, MambaConfig
+from transformers.models.falcon_h1.modeling_falcon_h1 import FalconH1Mixer, compute_mup_vector
 from transformers.models.jamba.modeling_jamba import JambaMambaMixer
 from transformers.models.mamba.modeling_mamba import MambaMixer, causal_conv1d_fn, mamba_selective_scan
 from transformers.models.mamba2.modeling_mamba2 import Mamba2Mixer, mamba2_chunk_scan
@@ -24,6 +25,24 @@ VARIANTS = {
     "mamba2": {"d_state": 6, "head_dim": 8},
     "mamba2_groups": {"d_state": 4, "head_dim": 4, "n_groups": 2, "expand": 3, "chunk_size": 5, "d_conv": 1},
 }
+"""What the papers define."""
+
+MORE = {
+    "mamba1_biases": {
+        "variant": "mamba1", "d_state": 3, "in_bias": True, "out_bias": True, "conv_bias": False, "activation": "relu2"
+    },
+    "mamba2_bounds": {
+        "d_state": 4, "head_dim": 8, "dt_min": 0.3, "dt_max": 0.9, "in_bias": True, "out_bias": True,
+        "conv_bias": False, "activation": "gelu",
+    },
+    "falcon_h1": {
+        "d_state": 4, "head_dim": 6, "n_groups": 2, "d_inner": 24, "gated_norm": "none", "in_multiplier": 0.5,
+        "out_multiplier": 2.0, "multipliers": {"gate": 0.5, "input": 1.5, "b": 2.0, "c": 0.25, "dt": 0.75},
+    },
+    "falcon_h1_norm_before": {"d_state": 4, "head_dim": 6, "n_groups": 2, "d_inner": 24, "gated_norm": "before"},
+}  # fmt: skip
+"""What published models add to them."""
+
 ORIGINALS = {
     "mamba1": lambda: MambaMixer(
         MambaConfig(hidden_size=M, state_size=5, num_hidden_layers=1, layer_norm_epsilon=EPS), layer_idx=0
@@ -41,12 +60,43 @@ ORIGINALS = {
         ),
         layer_idx=0,
     ),
+    "mamba1_biases": lambda: MambaMixer(
+        MambaConfig(
+            hidden_size=M, state_size=3, num_hidden_layers=1, use_bias=True, use_conv_bias=False, hidden_act="relu2"
+        ),
+        layer_idx=0,
+    ),
+    "mamba2_bounds": lambda: Mamba2Mixer(
+        Mamba2Config(
+            hidden_size=M, state_size=4, head_dim=8, num_heads=4, n_groups=1, num_hidden_layers=1, hidden_act="gelu",
+            use_bias=True, use_conv_bias=False, time_step_limit=(0.3, 0.9),
+        ),
+        layer_idx=0,
+    ),
+    "falcon_h1": lambda: falcon_h1(
+        ssm_in_multiplier=0.5, ssm_out_multiplier=2.0, ssm_multipliers=[0.5, 1.5, 2.0, 0.25, 0.75]
+    ),
+    "falcon_h1_norm_before": lambda: falcon_h1(mamba_rms_norm=True, mamba_norm_before_gate=True),
 }  # fmt: skip
+
+
+def falcon_h1(**keys) -> torch.nn.Module:
+    """transformers' mixer, with the factors that its model gives it."""
+    config = FalconH1Config(
+        hidden_size=M, mamba_d_state=4, mamba_n_heads=4, mamba_d_head=6, mamba_n_groups=2, mamba_d_ssm=24,
+        rms_norm_eps=EPS, num_hidden_layers=1, **keys,
+    )  # fmt: skip
+    made = FalconH1Mixer(config, layer_idx=0)
+    made.register_buffer("mup_vector", compute_mup_vector(config), persistent=False)
+    made.out_multiplier = config.ssm_out_multiplier
+    return made
 
 
 def mixer(name: str) -> torch.nn.Module:
     """The mixer of a variant, every parameter random."""
-    block = to_ir(spec({"ssm": layer({"type": "mamba", "mamba": VARIANTS[name]})}, model={"d_model": M})).blocks[0]
+    block = to_ir(
+        spec({"ssm": layer({"type": "mamba", "mamba": (VARIANTS | MORE)[name]})}, model={"d_model": M})
+    ).blocks[0]
     plain = {"d_model": M, "norm": {"eps": EPS}, "mixer": {"mamba": as_plain(block.mixer)}}
     made = build_mamba(None, plain, 0)
     with torch.no_grad():
@@ -67,11 +117,11 @@ def gradients(output: torch.Tensor, module: torch.nn.Module, *more: torch.Tensor
     return dict(zip(names, torch.autograd.grad((output * weights).sum(), (*parameters, *more)), strict=True))
 
 
-@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("name", ORIGINALS)
 def test_forward_and_gradient_are_transformers(name):
     ours, theirs, u = mixer(name), ORIGINALS[name](), inputs().requires_grad_()
     theirs.load_state_dict(ours.state_dict())
-    mine, other = ours(u)[0], theirs(u)
+    mine, other = ours(u)[0], theirs(u) * getattr(theirs, "out_multiplier", 1.0)
     assert gap(mine, other) < 1e-5
     expected = gradients(other, theirs, u)
     for parameter, gradient in gradients(mine, ours, u).items():
