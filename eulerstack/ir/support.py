@@ -8,7 +8,7 @@ from typing import Any
 
 from eulerstack.ir.nodes import Block, Model
 
-MIXERS = frozenset({"attention", "mamba", "retnet"})
+MIXERS = frozenset({"attention", "hyena", "mamba", "retnet"})
 FFNS = frozenset({"mlp", "gated_mlp", "moe"})
 
 Finding = tuple[str, str]

@@ -23,7 +23,8 @@ class StateLayer(CacheLayerMixin):
     """The state of a recurrent module: named tensors with the batch first, and how many tokens it has seen.
 
     `tensors` is empty until the first `advance`. What a name holds is the module's own business; its width may change
-    from call to call (a history that grows), its batch dimension is reordered, repeated and selected here.
+    from call to call (a history that grows), its batch dimension is reordered, repeated and selected here. `shared`
+    holds what all rows have in common, derived from the weights, so that not every step derives it anew.
     """
 
     is_sliding = False
@@ -31,6 +32,7 @@ class StateLayer(CacheLayerMixin):
     def __init__(self):
         super().__init__()
         self.tensors: dict[str, torch.Tensor] = {}
+        self.shared: dict[str, torch.Tensor] = {}
         self.seen = 0
 
     def get(self, name: str) -> torch.Tensor | None:
@@ -64,7 +66,7 @@ class StateLayer(CacheLayerMixin):
 
     def reset(self) -> None:
         """Back to before the first token."""
-        self.tensors, self.seen, self.is_initialized = {}, 0, False
+        self.tensors, self.shared, self.seen, self.is_initialized = {}, {}, 0, False
 
     def reorder_cache(self, beam_idx: torch.LongTensor) -> None:
         """Row i becomes what row `beam_idx[i]` was."""

@@ -4,8 +4,9 @@ from math import isclose, sqrt
 
 import pytest
 
-from eulerstack.ir import count, laws, number_modules, parameter_table, unsupported
+from eulerstack.ir import count, laws, number_modules, parameter_table, support, unsupported
 from eulerstack.schema.base import UnknownParameters
+from eulerstack.schema.mixers import Attention
 from tests.ir.specs import LLAMA, llama, model_of
 
 ATTENTION = "mixer: {type: attention, attention: {}}"
@@ -181,10 +182,6 @@ def test_what_the_runtime_builds_is_supported():
     ("replaced", "finding"),
     [
         (
-            {"layer_templates": "{decoder: {mixer: {type: hyena}, ffn: {type: mlp}}}"},
-            ("layer_templates.decoder.mixer.type", "hyena"),
-        ),
-        (
             {"training_hints": "{scaling: {parametrization: mup, base_width: 32}}"},
             ("training_hints.scaling.parametrization", "mup"),
         ),
@@ -198,7 +195,12 @@ def test_what_the_runtime_lacks_is_named_with_its_place(replaced, finding):
     assert finding in unsupported(llama(**replaced))
 
 
-def test_a_primitive_without_stated_tensors_is_named():
-    mixer = "mixer: {type: attention, attention: {compression: {type: hca, m_block: 8}}}"
-    with pytest.raises(UnknownParameters, match="hca"):
-        parameter_table(llama(layer_templates=f"{{decoder: {{{mixer}, {GATED}}}}}"))
+def test_a_mixer_that_the_runtime_lacks_is_named(monkeypatch):
+    monkeypatch.setattr(support, "MIXERS", frozenset())
+    assert unsupported(llama()) == [("layer_templates.decoder.mixer.type", "attention")]
+
+
+def test_a_primitive_without_stated_tensors_is_named(monkeypatch):
+    monkeypatch.delattr(Attention, "parameters")
+    with pytest.raises(UnknownParameters, match="attention"):
+        parameter_table(llama())

@@ -58,6 +58,11 @@ def retnet(**keys) -> dict:
     return {"type": "retnet", "retnet": {"chunk_size": 8, **keys}}
 
 
+def hyena(**keys) -> dict:
+    """A hyena mixer with these keys; a narrow filter network unless said otherwise."""
+    return {"type": "hyena", "hyena": {"filter_hidden": 8, **keys}}
+
+
 def moe(**keys) -> dict:
     """A mixture of 4 experts of which 2 are used, with these keys besides."""
     return {"type": "moe", "moe": {"experts": 4, "top_k": 2, "d_expert": 24, **keys}}
@@ -283,5 +288,11 @@ SPECS = {
     "retnet_hybrid": spec(
         {"retention": layer(retnet()), "full": layer(attention(window=9))}, embedding={"positional": "alibi"}
     ),
+    "hyena": spec({"long": layer(hyena())}),
+    "hyena_third_order": spec({"long": layer(hyena(depth=3, filter_decay=0.5), {"type": "none"})}),
+    "hyena_hybrid": spec(
+        {"long": layer(hyena(filter_hidden=5)), "full": layer(attention(window=9))}, embedding={"positional": "learned"}
+    ),
+    "hyena_gated_depth": spec({"long": layer(hyena()), "full": layer()}, [gated("long"), {"template": "full"}]),
 }
 """A model of every kind, by name."""

@@ -151,7 +151,29 @@ def test_branches_are_counted_together():
     assert "branches.a.q_proj.weight" in shapes(branched)
 
 
-@pytest.mark.parametrize("part", [mixer(type="hyena"), mixer(compression={"type": "hca", "m_block": 4})])
-def test_what_states_no_parameters_says_so(part):
-    with pytest.raises(UnknownParameters):
+@pytest.mark.parametrize("depth", [2, 3])
+def test_hyena(depth):
+    width = 24
+    part = mixer(type="hyena", depth=depth, filter_hidden=width)
+    projections = (depth + 2) * d * d + (depth + 2) * d
+    network = 4 * width + width + 2 * (width * width + width) + width * (depth - 1) * d
+    assert elements(part) == projections + 4 * (depth + 1) * d + network + (depth - 1) * d
+
+
+def test_what_states_no_parameters_says_so(monkeypatch):
+    part = mixer()
+    monkeypatch.delattr(type(part), "parameters")
+    with pytest.raises(UnknownParameters, match="attention"):
         list(parameters_of(part, d))
+
+
+def test_deepseek_v4s_attention():
+    dims = replace(DIMS, d_model=4096, n_heads=64, n_kv_heads=1, head_dim=512)
+    shared = {"q_rank": 1024, "qk_norm": "head", "q_norm_weight": False, "v_from_k": True, "attention_sinks": {}}
+    keys = {**shared, "o_groups": 8, "o_rank": 1024, "window": 128, "rope_dim": 64}
+    indexer = {"arch": "relu_mha", "n_heads": 64, "d_per_head": 128}
+    csa = {"type": "csa", "m_block": 4, "indexer": indexer, "top_k_blocks": 512}
+    sliding = elements(mixer(dims, **keys), 4096)
+    assert sliding == 106_956_352
+    assert elements(mixer(dims, **keys, compression={"type": "hca", "m_block": 128}), 4096) - sliding == 4_260_352
+    assert elements(mixer(dims, **keys, compression=csa), 4096) - sliding == 19_142_272

@@ -1,10 +1,18 @@
 """Hyena: gated long convolutions whose filters are implicit functions of time (Poli 2023)."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from eulerstack.schema.base import Dims, Keys, NonNegative, Size
+from eulerstack.schema.base import ONES, Dims, Init, Keys, NonNegative, Parameter, Size, StateElements, linear
+from eulerstack.schema.mixers.mamba import depthwise_conv, uniform
 from eulerstack.schema.report import Report
+
+SHORT = 3
+"""Width of the short convolution."""
+
+FEATURES = 3
+"""What a filter's network is told of a time."""
 
 
 class HyenaKeys(Keys):
@@ -17,7 +25,11 @@ class HyenaKeys(Keys):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hyena:
-    """A Hyena operator of order `depth`; `filter_decay` 0 is the published modulation."""
+    """A Hyena operator of order `depth`.
+
+    `filter_decay` is the slowest filter's rate: over max_seq_len tokens it falls to exp(−rate), the fastest to
+    exp(−5·rate). 0 stands for the published rate, ln(100) / 1.5.
+    """
 
     type: ClassVar[str] = "hyena"
     key: ClassVar[str] = "hyena"
@@ -30,6 +42,23 @@ class Hyena:
     def resolve(cls, keys: HyenaKeys, dims: Dims) -> "Hyena":
         """Nothing here derives from the model."""
         return cls(depth=keys.depth, filter_hidden=keys.filter_hidden, filter_decay=keys.filter_decay)
+
+    def parameters(self, d_model: int) -> Iterator[Parameter]:
+        """The tensors of the published operator; its features of time are fixed here."""
+        width, channels = (self.depth + 1) * d_model, (self.depth - 1) * d_model
+        yield from linear("in_proj", d_model, width, bias=True)
+        yield from depthwise_conv("conv1d", width, SHORT)
+        for index, inputs in enumerate((FEATURES, self.filter_hidden, self.filter_hidden)):
+            yield Parameter(f"filter.layers.{index}.weight", (self.filter_hidden, inputs), uniform(inputs**-0.5))
+            yield Parameter(f"filter.layers.{index}.bias", (self.filter_hidden,), uniform(inputs**-0.5))
+        yield Parameter("filter.frequency", (self.filter_hidden,), ONES)
+        yield Parameter("filter.out_proj.weight", (channels, self.filter_hidden), uniform(self.filter_hidden**-0.5))
+        yield Parameter("skip", (self.depth - 1, d_model), Init("normal", arguments=(("std", 1.0),)))
+        yield from linear("out_proj", d_model, d_model, bias=True, kind="residual")
+
+    def state_elements(self, d_model: int, tokens: int) -> StateElements:
+        """The short convolution's last inputs, and every token's gated inputs. All sequences share the filters."""
+        return {"model": ((self.depth + 1) * (SHORT - 1) + (self.depth - 1) * tokens) * d_model}
 
 
 def check(keys: HyenaKeys, dims: Dims, report: Report) -> None:
