@@ -62,7 +62,8 @@ def attentions(draw: Draw, frame: Frame) -> Plain:
         attention_sinks=st.builds(dict, n_per_head=st.integers(0, 2), learnable=st.booleans()),
     )  # fmt: skip
     if frame.rope:
-        keys |= draw(st.sampled_from([{}, {"rope": True}, {"rope": False}, {"rope_theta": 500.0}]))
+        turned = [{}, {"rope": True}, {"rope_theta": 500.0}, {"rope_interleaved": True}, {"rope_scaled": False}]
+        keys |= draw(st.sampled_from([*turned, {"rope": False}]))
     else:
         keys |= draw(st.sampled_from([{}, {"rope": False}]))
     if frame.own_heads and draw(st.booleans()):
@@ -91,15 +92,19 @@ def attentions(draw: Draw, frame: Frame) -> Plain:
             keys |= _some(draw, window=sizes)
         case "norm":
             keys["qk_norm"] = draw(st.sampled_from(["head", "full", None]))
+            keys |= {"q_norm_weight": draw(st.booleans())} if keys["qk_norm"] else {}
         case "shared":
             keys["v_from_k"] = True
+    if form not in ("mla", "latent"):
+        keys |= _some(draw, q_rank=sizes) | draw(st.sampled_from([{}, {"o_groups": 1, "o_rank": 5}]))
+        keys |= _some(draw, rope_dim=st.just(2)) if frame.rope and keys.get("rope") is not False else {}
     return keys
 
 
 @st.composite
 def latents(draw: Draw, rope: bool) -> Plain:
     """`mixer.attention.mla`."""
-    keys = {"kv_rank": draw(sizes)} | _some(draw, q_rank=sizes, nope_dim=sizes, v_dim=sizes)
+    keys = {"kv_rank": draw(sizes)} | _some(draw, q_rank=sizes, nope_dim=sizes, v_dim=sizes, norm_eps=positive)
     return keys | (_some(draw, rope_dim=st.sampled_from([0, 2, 4])) if rope else {})
 
 
@@ -114,7 +119,9 @@ def compressions(draw: Draw) -> Plain:
             "arch": draw(st.sampled_from(["relu_mha", "dot_product", "learned_block_sel"])),
             "n_heads": draw(sizes),
             "d_per_head": draw(sizes),
-        } | _some(draw, dtype=st.sampled_from(["fp4", "fp8", "bf16", "fp32"]), learnable=st.booleans())
+        } | _some(
+            draw, dtype=st.sampled_from(["fp4", "fp8", "bf16", "fp32"]), learnable=st.booleans(), loss_coef=positive
+        )
         keys["top_k_blocks"] = draw(sizes)
     return keys
 

@@ -81,6 +81,13 @@ def _attention(keys: Plain, scale: Scale, d_model: int) -> None:
     old = keys["head_dim"]
     keys["n_heads"], keys["n_kv_heads"] = scale.heads(keys["n_heads"], keys["n_kv_heads"])
     keys["head_dim"] = HEAD_DIM
+    if "rope_dim" in keys:
+        keys["rope_dim"] = max(2, keys["rope_dim"] * HEAD_DIM // old // 2 * 2)
+    if "q_rank" in keys:
+        keys["q_rank"] = scale.narrow(keys["q_rank"], 8, d_model)
+    if "o_groups" in keys:
+        keys["o_groups"] = gcd(keys["o_groups"], keys["n_heads"])
+        keys["o_rank"] = scale.narrow(keys["o_rank"], 8, d_model)
     if "window" in keys:
         keys["window"] = scale.window(keys["window"])
     if "mla" in keys:

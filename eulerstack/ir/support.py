@@ -39,16 +39,8 @@ def _block(block: Block) -> Iterator[Finding]:
 
 def _attention(attention: Any) -> Iterator[Finding]:
     path = "mixer.attention"
-    if attention.mla is not None:
-        yield f"{path}.mla", "mla"
     if attention.compression is not None:
         yield f"{path}.compression", attention.compression.type
-    if attention.window_mode == "nsa":
-        yield f"{path}.window_mode", "nsa"
-    if attention.attention_sinks is not None:
-        yield f"{path}.attention_sinks", "attention_sinks"
-    if attention.v_from_k:
-        yield f"{path}.v_from_k", "v_from_k"
 
 
 def _sections(model: Model) -> Iterator[Finding]:

@@ -11,7 +11,16 @@ from eulerstack.ir.nodes import Layer, Node
 from eulerstack.schema.mixers import Attention
 from eulerstack.schema.spec import Spec
 
-KV_SHAPE = ("n_kv_heads", "head_dim", "rope", "rope_theta", "v_from_k")
+KV_SHAPE = (
+    "n_kv_heads",
+    "head_dim",
+    "rope",
+    "rope_theta",
+    "rope_dim",
+    "rope_interleaved",
+    "rope_scaled",
+    "v_from_k",
+)
 """What two attentions must agree on for one to read the other's keys and values."""
 
 

@@ -1,11 +1,11 @@
 """The mixers, by the value of `mixer.type`. One literal import each: transformers' loader finds files by their text."""
 
-from .attention import Attention
+from .build_attention import build_attention
 from .hyena import Hyena
 from .mamba import build_mamba
 from .retention import Retention
 
-MIXERS = {"attention": Attention, "hyena": Hyena, "mamba": build_mamba, "retnet": Retention}
+MIXERS = {"attention": build_attention, "hyena": Hyena, "mamba": build_mamba, "retnet": Retention}
 """A mixer is built as `Mixer(config, block, layer_idx)` from a resolved block and keeps this protocol:
 
 - `forward(hidden_states, **context)` → a tuple whose first entry is the output [B, T, M]; the second is for attention

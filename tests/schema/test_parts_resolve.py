@@ -118,6 +118,7 @@ def test_latent_dim_is_short_for_mla():
         "rope_dim": 8,
         "nope_dim": 16,
         "v_dim": 16,
+        "norm_eps": 1e-5,
     }
     assert mixer(latent_dim=24).scale == 24**-0.5
     assert mixer(latent_dim=24).n_kv_heads == 4

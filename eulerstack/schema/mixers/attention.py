@@ -19,45 +19,13 @@ from eulerstack.schema.base import (
     Probability,
     Size,
     StateElements,
-    UnknownParameters,
     linear,
 )
-
-COMPRESSED_WINDOW = 128
-"""The sliding branch beside compression, where none is written: a query must see its own unfinished block."""
+from eulerstack.schema.mixers.compression import WINDOW, Compression, CompressionKeys
+from eulerstack.schema.mixers.latent import Mla, MlaKeys
 
 DISTANT_STRIDE = 4
 """window_mode nsa: beyond the window every (window · dilation)-th key is seen; this is the published dilation."""
-
-
-class MlaKeys(Keys):
-    """`attention.mla`: keys and values expanded from one cached latent."""
-
-    kv_rank: Size
-    q_rank: Size | None = None
-    rope_dim: Count | None = None
-    nope_dim: Size | None = None
-    v_dim: Size | None = None
-
-
-class IndexerKeys(Keys):
-    """`attention.compression.indexer`: the small scorer that picks blocks."""
-
-    arch: Literal["relu_mha", "dot_product", "learned_block_sel"]
-    n_heads: Size
-    d_per_head: Size
-    dtype: Literal["fp4", "fp8", "bf16", "fp32"] = "bf16"
-    learnable: bool = True
-
-
-class CompressionKeys(Keys):
-    """`attention.compression`: distant keys and values in blocks."""
-
-    type: Literal["csa", "hca", "nsa_learned"]
-    m_block: Size
-    pool: Literal["softmax_gated", "mean", "max", "learned_pool"] = "softmax_gated"
-    indexer: IndexerKeys | None = None
-    top_k_blocks: Size | None = None
 
 
 class SinksKeys(Keys):
@@ -88,79 +56,15 @@ class AttentionKeys(Keys):
     scale: Positive | None = None
     rope: bool | None = None
     rope_theta: Positive | None = None
+    rope_dim: Size | None = None
+    rope_interleaved: bool = False
+    rope_scaled: bool = True
     gate: bool = False
     v_from_k: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mla:
-    """Multi-head latent attention. `q_rank` None: queries are projected directly (DeepSeek-V2-Lite)."""
-
-    kv_rank: int
-    q_rank: int | None
-    rope_dim: int
-    nope_dim: int
-    v_dim: int
-
-    @classmethod
-    def resolve(cls, keys: MlaKeys, head_dim: int, rope: bool) -> "Mla":
-        """Per-head widths derive as in DeepSeek-V2 §2.1: rotated part half of the unrotated one, kept even."""
-        nope = keys.nope_dim or head_dim
-        rope_dim = keys.rope_dim if keys.rope_dim is not None else _even(nope // 2)
-        return cls(
-            kv_rank=keys.kv_rank,
-            q_rank=keys.q_rank,
-            rope_dim=rope_dim if rope else 0,
-            nope_dim=nope,
-            v_dim=keys.v_dim or head_dim,
-        )
-
-    def parameters(self, d_model: int, n_heads: int, bias: bool, out_bias: bool) -> Iterator[Parameter]:
-        """HF's names of deepseek_v3; `bias` on the projections that read the stream."""
-        width = n_heads * (self.nope_dim + self.rope_dim)
-        if self.q_rank is None:
-            yield from linear("q_proj", d_model, width, bias=bias)
-        else:
-            yield from linear("q_a_proj", d_model, self.q_rank, bias=bias)
-            yield Parameter("q_a_layernorm.weight", (self.q_rank,), ONES)
-            yield from linear("q_b_proj", self.q_rank, width)
-        yield from linear("kv_a_proj_with_mqa", d_model, self.kv_rank + self.rope_dim, bias=bias)
-        yield Parameter("kv_a_layernorm.weight", (self.kv_rank,), ONES)
-        yield from linear("kv_b_proj", self.kv_rank, n_heads * (self.nope_dim + self.v_dim))
-        yield from linear("o_proj", n_heads * self.v_dim, d_model, bias=out_bias, kind="residual")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Indexer:
-    """The scorer that picks blocks. `learnable` False: its choice gets no gradient."""
-
-    arch: Literal["relu_mha", "dot_product", "learned_block_sel"]
-    n_heads: int
-    d_per_head: int
-    dtype: Literal["fp4", "fp8", "bf16", "fp32"]
-    learnable: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Compression:
-    """Blocks of `m_block` tokens pooled into one entry each; csa and nsa_learned attend to chosen ones."""
-
-    type: Literal["csa", "hca", "nsa_learned"]
-    m_block: int
-    pool: Literal["softmax_gated", "mean", "max", "learned_pool"]
-    indexer: Indexer | None
-    top_k_blocks: int | None
-
-    @classmethod
-    def resolve(cls, keys: CompressionKeys) -> "Compression":
-        """Nothing here derives from the model."""
-        return cls(
-            type=keys.type,
-            m_block=keys.m_block,
-            pool=keys.pool,
-            indexer=Indexer(**dict(keys.indexer)) if keys.indexer else None,
-            top_k_blocks=keys.top_k_blocks,
-        )
+    q_rank: Size | None = None
+    q_norm_weight: bool = True
+    o_groups: Size | None = None
+    o_rank: Size | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +79,8 @@ class Sinks:
 class Attention:
     """Attention with every number filled in. `latent_dim` is spelled as `mla`.
 
-    `window` counts the query itself; `window_dilation` and `rope_theta` are None where nothing reads them.
+    `window` counts the query itself; `window_dilation`, `rope_theta` and `rope_dim` are None where nothing reads them.
+    `rope_dim`: the last so many features of a head are rotated (`mla` has one of its own).
     """
 
     type: ClassVar[str] = "attention"
@@ -195,8 +100,15 @@ class Attention:
     scale: float
     rope: bool
     rope_theta: float | None
+    rope_dim: int | None
+    rope_interleaved: bool
+    rope_scaled: bool
     gate: bool
     v_from_k: bool
+    q_rank: int | None
+    q_norm_weight: bool
+    o_groups: int | None
+    o_rank: int | None
     attention_sinks: Sinks | None
     mla: Mla | None
     compression: Compression | None
@@ -207,7 +119,7 @@ class Attention:
         n_heads, n_kv_heads, head_dim = heads(keys, dims)
         rope = rotates(keys, dims)
         written = latent(keys)
-        mla = Mla.resolve(written, head_dim, rope) if written else None
+        mla = Mla.resolve(written, head_dim, rope, dims.norm_eps) if written else None
         window, mode, dilation = _window(keys)
         sinks = keys.attention_sinks
         return cls(
@@ -225,17 +137,27 @@ class Attention:
             scale=keys.scale or (mla.nope_dim + mla.rope_dim if mla else head_dim) ** -0.5,
             rope=rope,
             rope_theta=(keys.rope_theta or dims.rope_theta) if rope else None,
+            rope_dim=(keys.rope_dim or head_dim) if rope and not mla else None,
+            rope_interleaved=keys.rope_interleaved,
+            rope_scaled=keys.rope_scaled,
             gate=keys.gate,
             v_from_k=keys.v_from_k,
+            q_rank=keys.q_rank,
+            q_norm_weight=keys.q_norm_weight,
+            o_groups=keys.o_groups,
+            o_rank=keys.o_rank,
             attention_sinks=Sinks(**dict(sinks)) if sinks and sinks.n_per_head else None,
             mla=mla,
             compression=Compression.resolve(keys.compression) if keys.compression else None,
         )
 
+    @property
+    def entry_width(self) -> int:
+        """How many numbers one token's key, or key and value, have over all heads."""
+        return self.n_kv_heads * self.head_dim * (1 if self.v_from_k else 2)
+
     def parameters(self, d_model: int) -> Iterator[Parameter]:
-        """Projections, norms of queries and keys, output gate, sinks. Raises UnknownParameters with compression."""
-        if self.compression:
-            raise UnknownParameters(f"{self.compression.type} attention")
+        """Projections, norms of queries and keys, output gate, sinks, compression."""
         if self.mla:
             yield from self.mla.parameters(d_model, self.n_heads, self.qkv_bias, self.out_bias)
             value_width = self.n_heads * self.mla.v_dim
@@ -246,26 +168,45 @@ class Attention:
             yield from linear("g_proj", d_model, value_width)
         if self.attention_sinks and self.attention_sinks.learnable:
             yield Parameter("sinks", (self.n_heads * self.attention_sinks.n_per_head,), ZEROS, fp32=True)
+        if self.compression:
+            yield from self.compression.parameters(d_model, self.q_rank or d_model, self.head_dim, self.entry_width)
+            if self.compression.type == "nsa_learned":
+                yield from linear("branch_proj", d_model, 3 * self.n_heads)
 
-    def state_elements(self, d_model: int, tokens: int) -> StateElements | None:
-        """Keys and values of the tokens a later query may still see; None where not stated yet."""
-        if self.compression or self.mla:
-            return None
-        if self.window and self.window_mode in ("sliding", "dilated"):
+    def state_elements(self, d_model: int, tokens: int) -> StateElements:
+        """Keys and values (or latents) of the tokens a later query may still see, and compressed blocks."""
+        per_token = self.mla.kv_rank + self.mla.rope_dim if self.mla else self.entry_width
+        blocks = 0
+        if self.compression:
+            rotated = self.rope_dim or 0
+            blocks = self.compression.state_elements(d_model, tokens, self.entry_width, rotated)
+        whole = self.compression is not None and self.compression.type == "nsa_learned"
+        if self.window and self.window_mode in ("sliding", "dilated") and not whole:
             # The window counts the query itself, which need not wait in the cache.
             tokens = min(tokens, (self.window - 1) * (self.window_dilation or 1))
-        return {"model": tokens * self.n_kv_heads * self.head_dim * (1 if self.v_from_k else 2)}
+        return {"model": tokens * per_token + blocks}
 
     def _projections(self, d_model: int) -> Iterator[Parameter]:
         q_width, kv_width = self.n_heads * self.head_dim, self.n_kv_heads * self.head_dim
-        yield from linear("q_proj", d_model, q_width, bias=self.qkv_bias)
+        if self.q_rank is None:
+            yield from linear("q_proj", d_model, q_width, bias=self.qkv_bias)
+        else:
+            yield from linear("q_a_proj", d_model, self.q_rank, bias=self.qkv_bias)
+            yield Parameter("q_a_norm.weight", (self.q_rank,), ONES)
+            yield from linear("q_b_proj", self.q_rank, q_width)
         yield from linear("k_proj", d_model, kv_width, bias=self.qkv_bias)
         if not self.v_from_k:
             yield from linear("v_proj", d_model, kv_width, bias=self.qkv_bias)
-        yield from linear("o_proj", q_width, d_model, bias=self.out_bias, kind="residual")
+        if self.o_groups is None or self.o_rank is None:
+            yield from linear("o_proj", q_width, d_model, bias=self.out_bias, kind="residual")
+        else:
+            inner = self.o_groups * self.o_rank
+            yield from linear("o_a_proj", q_width // self.o_groups, inner)
+            yield from linear("o_b_proj", inner, d_model, bias=self.out_bias, kind="residual")
         if self.qk_norm:
             per_head = self.qk_norm == "head"
-            yield Parameter("q_norm.weight", (self.head_dim if per_head else q_width,), ONES)
+            if self.q_norm_weight:
+                yield Parameter("q_norm.weight", (self.head_dim if per_head else q_width,), ONES)
             yield Parameter("k_norm.weight", (self.head_dim if per_head else kv_width,), ONES)
 
 
@@ -291,12 +232,8 @@ def latent(keys: AttentionKeys) -> MlaKeys | None:
     return keys.mla or (MlaKeys(kv_rank=keys.latent_dim) if keys.latent_dim else None)
 
 
-def _even(number: int) -> int:
-    return number + number % 2
-
-
 def _window(keys: AttentionKeys) -> tuple[int | None, Literal["standard", "sliding", "dilated", "nsa"], int | None]:
-    window = keys.window or (COMPRESSED_WINDOW if keys.compression else None)
+    window = keys.window or (WINDOW if keys.compression else None)
     mode = keys.window_mode or "standard"
     if mode == "standard" and window:
         mode = "sliding"
