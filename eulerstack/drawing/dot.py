@@ -13,7 +13,7 @@ from eulerstack.drawing.words import badges, ffn_words, merge_words, mixer_words
 from eulerstack.ir import count
 from eulerstack.ir.fold import Run, fold
 from eulerstack.ir.nodes import Integrator, Layer, Model, Node, Parallel
-from eulerstack.ir.parameters import UnknownParameters
+from eulerstack.schema.base import UnknownParameters
 from eulerstack.schema.mixers import Attention
 
 FONT = "Helvetica,Arial,Noto Sans CJK KR,Noto Sans CJK SC,Noto Sans CJK JP,sans-serif"

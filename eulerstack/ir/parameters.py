@@ -1,12 +1,25 @@
 """Every tensor of the built model: its state_dict name, shape and start, without building it."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from math import log
 
 from eulerstack.ir.hyper_parameters import collapse_parameters, connection_parameters
 from eulerstack.ir.modules import Numbered, bodies_of, learned_collapses, number_modules
-from eulerstack.ir.nodes import Block, DepthGating, Integrator, Layer, Merge, Model, Node, Norm, Parallel, ShapeChange
-from eulerstack.schema.base import ONES, ZEROS, Init, Parameter, UnknownParameters, linear, parameters_of
+from eulerstack.ir.nodes import (
+    Block,
+    DepthGating,
+    Integrator,
+    Layer,
+    Merge,
+    Model,
+    MultiTokenPrediction,
+    Node,
+    Norm,
+    Parallel,
+    ShapeChange,
+)
+from eulerstack.schema.base import ONES, ZEROS, Init, Parameter, linear, parameters_of
 from eulerstack.schema.ffn import Moe
 
 KEYS_AND_VALUES = ("k_proj.", "v_proj.", "k_norm.")
@@ -164,14 +177,31 @@ def _embedding_parameters(model: Model) -> Iterator[Parameter]:
 def _final_parameters(model: Model) -> Iterator[Parameter]:
     if model.head.final_norm:
         yield from norm_parameters("model.norm", model.head.final_norm, model.d_model)
-    if model.head.mtp:
-        raise UnknownParameters("causal_lm_mtp")
     width = model.embedding.d_embed
     if width != model.d_model:
         yield from linear("model.embed_out", model.d_model, width)
     if not model.head.tie_weights:
         shape = (model.vocab_size, width)
         yield Parameter("lm_head.weight", shape, Init("readout", fan_in=width, fan_out=model.vocab_size))
+    if mtp := model.head.mtp:
+        for step in range(mtp.n_predict):
+            for parameter in _prediction_parameters(model, mtp):
+                yield replace(parameter.below(f"model.mtp.{step}"), active=0)
+
+
+def _prediction_parameters(model: Model, mtp: MultiTokenPrediction) -> Iterator[Parameter]:
+    """One step of the chain that predicts further tokens. No token needs it, so none of it is active."""
+    block, d = model.block(mtp.head_template), model.d_model
+    for name in ("enorm", "hnorm"):
+        yield from norm_parameters(name, block.norm, d)
+    yield from linear("eh_proj", 2 * d, d)
+    for index in range(mtp.head_layers):
+        for parameter in layer_parameters(block, Layer(block=block.name), model.vocab_size):
+            yield parameter.below(f"layers.{index}")
+    if (hyper := block.residual.hyper) and hyper.mixing == "birkhoff":
+        for parameter in collapse_parameters(hyper, d):
+            yield parameter.below("collapses.0")
+    yield from norm_parameters("norm", block.norm, d)
 
 
 def _layer_parameters(block: Block, layer: Layer, vocab_size: int) -> Iterator[Parameter]:

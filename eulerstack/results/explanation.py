@@ -16,9 +16,9 @@ from eulerstack.drawing.words import badges, ffn_words, mixer_words, norm_words
 from eulerstack.ir.caches import cache_bytes
 from eulerstack.ir.fold import Run, fold
 from eulerstack.ir.nodes import Integrator, Layer, Model, Node, Parallel
-from eulerstack.ir.parameters import UnknownParameters
 from eulerstack.ir.totals import Totals, count
 from eulerstack.results.shown import AboutSpec, html_table, short, size
+from eulerstack.schema.base import UnknownParameters
 
 COLUMNS = ("layer", "block", "mixer", "ffn", "norm", "params", "cache")
 NUMBERS = (5, 6)

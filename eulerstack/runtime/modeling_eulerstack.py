@@ -26,12 +26,14 @@ from .decoder_layer import EulerStackDecoderLayer
 from .expert_balance import follow_optimizer, record_loads
 from .initialization import LAWS, apply_law, attach_laws
 from .masks import build_mask
+from .multi_token_prediction import build_chain, run_chain, targets_ahead
 from .normalization import build_norm
 from .packing import find_packing, is_packed
 from .positions import RopeSettings, RotaryEmbedding
 from .router import Router
 from .router_losses import Routing, load_balancing_loss, router_z_loss, sequence_balance_loss
 from .schedule import CollapseStep, LayerStep, Layout, NodeBoundary, Trace, plan_layers
+from .token_losses import mean_cross_entropy, next_tokens, share_of_batch
 
 
 @dataclass
@@ -39,13 +41,15 @@ class EulerStackModelOutput(MoeModelOutputWithPast):
     """As transformers' output of a mixture of experts, with what losses are made of.
 
     `routings`: what each router did, in order; `depth_losses`: those of Mixture-of-Depths routers; `readouts`: states
-    [B, T, M] that are read out besides the last, in training.
+    [B, T, M] that are read out besides the last, in training; `ahead`: states [B, T, M] of the chain that predicts
+    further tokens.
     """
 
     router_logits: tuple[torch.Tensor, ...] | None = None  # type: ignore[assignment]
     routings: tuple[Routing, ...] | None = None
     depth_losses: tuple[torch.Tensor, ...] | None = None
     readouts: tuple[torch.Tensor, ...] | None = None
+    ahead: tuple[torch.Tensor, ...] | None = None
 
 
 class EulerStackPreTrainedModel(PreTrainedModel):
@@ -111,9 +115,10 @@ class EulerStackModel(EulerStackPreTrainedModel):
         final_norm = config.head["final_norm"]
         self.norm = build_norm(final_norm, d_model) if final_norm else None
         self.rotary = nn.ModuleDict()
+        self.mtp = build_chain(config)
         self._share_rotary_embeddings()
         self._attach_laws(plans)
-        self.is_recurrent = any(getattr(module, "is_recurrent", False) for module in self.layers.modules())
+        self.is_recurrent = any(getattr(module, "is_recurrent", False) for module in self.modules())
         self.boundary = NodeBoundary()
         self.gradient_checkpointing = False
         self.post_init()
@@ -121,7 +126,7 @@ class EulerStackModel(EulerStackPreTrainedModel):
     def _share_rotary_embeddings(self) -> None:
         """Build one rotary embedding for each base and width that layers ask for, and tell them its key."""
         known: dict[tuple, str] = {}
-        for layer in self.layers:
+        for layer in (*self.layers, *(layer for module in self.mtp for layer in module.layers)):
             for request in layer.mixer.rope_requests():
                 identity = (request.theta, request.dim, request.scaled)
                 if identity not in known:
@@ -156,12 +161,14 @@ class EulerStackModel(EulerStackPreTrainedModel):
         past_key_values=None,
         inputs_embeds: torch.Tensor | None = None,
         use_cache: bool | None = None,
+        predict_ahead: bool = False,
         **kwargs,
     ) -> EulerStackModelOutput:
         """Hidden states [B, T, M] of `input_ids` [B, T] or `inputs_embeds` [B, T, M].
 
         `attention_mask` [B, S] is 0 for padding (S counts cached tokens too) or a ready 4-D mask; `position_ids`
         [B, T] default to the count of real tokens before each, and jump back to 0 where a packed sequence starts.
+        `predict_ahead` also runs the chain of `head.mtp`.
         """
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("You must specify exactly one of input_ids or inputs_embeds")
@@ -170,13 +177,14 @@ class EulerStackModel(EulerStackPreTrainedModel):
         fresh = attention_mask is None and past_key_values is None
         packed = position_ids is not None and fresh and is_packed(position_ids)
         if packed and self.is_recurrent:
+            kwargs["predict_ahead"] = predict_ahead
             return self._forward_unpacked(input_ids, inputs_embeds, position_ids, **kwargs)
         if use_cache and past_key_values is None and not packed:
             past_key_values = self.build_cache()
         if position_ids is None:
             position_ids = self._positions(inputs_embeds, attention_mask, past_key_values)
 
-        hidden_states = self._embed(inputs_embeds, position_ids)
+        hidden_states = self.embed(inputs_embeds, position_ids)
         context = self.layer_context(hidden_states, attention_mask, position_ids, past_key_values, self.mask_kinds)
         context |= {"input_ids": input_ids, **kwargs}
         trace = Trace()
@@ -185,19 +193,20 @@ class EulerStackModel(EulerStackPreTrainedModel):
             hidden_states = step.run(self, hidden_states, context, trace)
             if not isinstance(following, CollapseStep):
                 hidden_states = self.boundary(hidden_states)
-        if self.norm is not None:
-            hidden_states = self.norm(hidden_states)
-        if self.embed_out is not None:
-            hidden_states = self.embed_out(hidden_states)
+        hidden_states = self.finish(hidden_states)
+        ahead: list[torch.Tensor] = []
+        if predict_ahead:
+            ahead = run_chain(self, hidden_states, inputs_embeds, context, attention_mask, trace)
         if self.training and torch.is_grad_enabled():
             self._count_loads(trace.routings)
         return EulerStackModelOutput(
-            last_hidden_state=hidden_states,
+            last_hidden_state=self.project_out(hidden_states),
             past_key_values=past_key_values,
             router_logits=tuple(r.logits for r in trace.routings) or None,
             routings=tuple(trace.routings) or None,
             depth_losses=tuple(trace.depth_losses) or None,
-            readouts=tuple(trace.readouts) or None,
+            readouts=tuple(map(self.finish, trace.readouts)) or None,
+            ahead=tuple(ahead) or None,
         )
 
     def _forward_unpacked(self, input_ids, inputs_embeds, position_ids, **kwargs) -> EulerStackModelOutput:
@@ -209,7 +218,7 @@ class EulerStackModel(EulerStackPreTrainedModel):
             inputs = {"input_ids": packing.unpack(input_ids)}
         positions = packing.unpack(position_ids.expand(inputs_embeds.shape[:2]))
         out = self(**inputs, attention_mask=packing.mask, position_ids=positions, use_cache=False, **kwargs)
-        for name in ("readouts", "router_logits"):
+        for name in ("readouts", "ahead", "router_logits"):
             states = getattr(out, name) or ()
             packed = (packing.pack(s, inputs_embeds) if s.shape[:2] == packing.index.shape else s for s in states)
             setattr(out, name, tuple(packed) or None)
@@ -247,7 +256,16 @@ class EulerStackModel(EulerStackPreTrainedModel):
         seen = past_key_values.get_seq_length() if past_key_values is not None else 0
         return (torch.arange(n_tokens, device=inputs_embeds.device) + seen).unsqueeze(0)
 
-    def _embed(self, inputs_embeds: torch.Tensor, position_ids: torch.Tensor) -> torch.Tensor:
+    def finish(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        """The stream [B, T, M] after the final norm, if there is one."""
+        return hidden_states if self.norm is None else self.norm(hidden_states)
+
+    def project_out(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        """The stream at the width of the token table, which the readout takes."""
+        return hidden_states if self.embed_out is None else self.embed_out(hidden_states)
+
+    def embed(self, inputs_embeds: torch.Tensor, position_ids: torch.Tensor) -> torch.Tensor:
+        """What enters the first layer, [B, T, M]: tokens' embeddings, projected, scaled, told their positions."""
         scale = self.config.embedding["scale"]
         hidden_states = inputs_embeds if self.embed_in is None else self.embed_in(inputs_embeds)
         if scale != 1.0:
@@ -286,8 +304,10 @@ class EulerStackForCausalLM(EulerStackPreTrainedModel, GenerationMixin):
     ) -> MoeCausalLMOutputWithPast:
         """Next-token logits [B, T, V], and with `labels` [B, T] (−100 is ignored) the mean cross-entropy in nats.
 
-        In training the routers' auxiliary losses are added to the loss; in evaluation the loss is the cross-entropy
-        alone. `aux_loss` is the load-balancing loss by itself, uniform routing giving top_k.
+        In training the routers' auxiliary losses are added to the loss, and those of tokens predicted further ahead
+        (`head.mtp`); where an integrator has `output: token`, the cross-entropy is the mean over the last state and
+        every step's. In evaluation the loss is the last state's cross-entropy alone. `aux_loss` is the load-balancing
+        loss by itself, uniform routing giving top_k.
         """
         outputs = self.model(
             input_ids=input_ids,
@@ -296,22 +316,23 @@ class EulerStackForCausalLM(EulerStackPreTrainedModel, GenerationMixin):
             past_key_values=past_key_values,
             inputs_embeds=inputs_embeds,
             use_cache=use_cache,
+            predict_ahead=labels is not None and self.training and bool(self.model.mtp),
             **kwargs,
         )
-        logits = self.lm_head(slice_logits_to_keep(outputs.last_hidden_state, logits_to_keep))
-        softcap = self.config.head["logit_softcap"]
-        if softcap is not None:
-            logits = softcap * torch.tanh(logits / softcap)
+        logits = self.read_out(slice_logits_to_keep(outputs.last_hidden_state, logits_to_keep))
 
         loss = aux_loss = None
         if labels is not None:
-            loss = self.loss_function(logits, labels, self.vocab_size, **kwargs)
+            loss = self._token_loss(outputs, logits, labels, **kwargs)
+        if labels is not None and outputs.ahead is not None:
+            loss = loss + self._loss_ahead(outputs.ahead, labels, attention_mask, position_ids, **kwargs)
         if outputs.router_logits is not None and (output_router_logits or labels is not None):
             aux_loss, weighted = _router_losses(outputs.routings)
             if labels is not None and self.training:
-                loss = loss + weighted.to(loss) * _share_of_batch(labels, **kwargs)
+                loss = loss + weighted.to(loss) * share_of_batch(next_tokens(labels, **kwargs), **kwargs)
         if labels is not None and outputs.depth_losses is not None:
-            loss = loss + sum(outputs.depth_losses).to(loss) * _share_of_batch(labels, **kwargs)
+            share = share_of_batch(next_tokens(labels, **kwargs), **kwargs)
+            loss = loss + sum(outputs.depth_losses).to(loss) * share
         return MoeCausalLMOutputWithPast(
             loss=loss,
             aux_loss=aux_loss,
@@ -321,6 +342,31 @@ class EulerStackForCausalLM(EulerStackPreTrainedModel, GenerationMixin):
             attentions=outputs.attentions,
             router_logits=_flatten(outputs.router_logits) if output_router_logits and outputs.router_logits else None,
         )
+
+    def read_out(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        """Logits [..., V] of states [..., d_embed]."""
+        logits = self.lm_head(hidden_states)
+        softcap = self.config.head["logit_softcap"]
+        return logits if softcap is None else softcap * torch.tanh(logits / softcap)
+
+    def _token_loss(self, outputs, logits: torch.Tensor, labels: torch.Tensor, **kwargs) -> torch.Tensor:
+        """The mean over the last state's and the integrators' steps' cross-entropies (deep supervision, Lee 2015)."""
+        loss = self.loss_function(logits, labels, self.vocab_size, **kwargs)
+        steps = outputs.readouts or ()
+        for state in steps:
+            step_logits = self.read_out(self.model.project_out(state))
+            loss = loss + self.loss_function(step_logits, labels, self.vocab_size, **kwargs)
+        return loss / (1 + len(steps))
+
+    def _loss_ahead(self, states, labels, attention_mask, position_ids, **kwargs) -> torch.Tensor:
+        """λ/D · Σ_k of the mean cross-entropies of the tokens k further (DeepSeek-V3, eq. 24–25)."""
+        target_BT = next_tokens(labels, **kwargs)
+        loss = torch.zeros((), device=target_BT.device)
+        for k, state in enumerate(states, start=1):
+            ahead_BT = targets_ahead(target_BT, k, attention_mask, position_ids)
+            loss = loss + mean_cross_entropy(self.read_out(self.model.project_out(state)), ahead_BT)
+        weight = self.config.head["mtp"]["train_loss_weight"] / len(self.model.mtp)
+        return weight * loss * share_of_batch(target_BT, **kwargs)
 
     def resize_token_embeddings(self, *args, **kwargs) -> nn.Embedding:
         """As transformers does; tables of experts chosen by a hash grow or shrink with the vocabulary."""
@@ -372,18 +418,6 @@ def _router_losses(routings: tuple[Routing, ...]) -> tuple[torch.Tensor, torch.T
             losses = [sequence_balance_loss(routing, coefficients.affinity) for routing in group]
             weighted = weighted + coefficients.sequence * torch.stack(losses).sum()
     return balance, weighted
-
-
-def _share_of_batch(labels, num_items_in_batch=None, shift_labels=None, **kwargs):
-    """How much of an optimizer step's tokens this micro-batch holds: 1 unless the trainer says how many there are.
-
-    transformers' Trainer sums micro-batches' losses and divides by `num_items_in_batch`; a mean-type loss must be
-    weighted likewise, or gradient accumulation would count it once per micro-batch.
-    """
-    if num_items_in_batch is None:
-        return 1.0
-    targets = labels[..., 1:] if shift_labels is None else shift_labels
-    return (targets != -100).sum() / num_items_in_batch
 
 
 def _flatten(router_logits: tuple[torch.Tensor, ...]) -> Any:

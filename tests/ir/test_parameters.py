@@ -185,10 +185,6 @@ def test_what_the_runtime_builds_is_supported():
             {"training_hints": "{scaling: {parametrization: mup, base_width: 32}}"},
             ("training_hints.scaling.parametrization", "mup"),
         ),
-        (
-            {"head": "{type: causal_lm_mtp, mtp: {head_template: decoder}}"},
-            ("head.type", "causal_lm_mtp"),
-        ),
     ],
 )
 def test_what_the_runtime_lacks_is_named_with_its_place(replaced, finding):

@@ -146,6 +146,13 @@ SHARED = [
     {"template": "b", "share": "twice", "repeat": 2},
 ]
 
+
+
+def mtp(n_predict: int = 2, head_template: str = "a", **keys) -> dict:
+    """A head that predicts further tokens."""
+    return {"type": "causal_lm_mtp", "mtp": {"n_predict": n_predict, "head_template": head_template, **keys}}
+
+
 SPECS = {
     "llama": spec({"decoder": layer(attention(n_kv_heads=2))}),
     "gpt2": spec(
@@ -213,6 +220,25 @@ SPECS = {
             "drop": layer(ffn={**moe(capacity_drop_policy="drop", capacity_factor=0.9), "bias": True}),
             "pad": layer(ffn={**moe(capacity_drop_policy="pad", shared_experts=2), "activation": "gelu", "bias": True}),
         }
+    ),
+    "mtp": spec(TWO, head=mtp()),
+    "mtp_everything": spec(
+        {"a": layer(), "b": hyper(layer(attention(window=9), moe(bias_correction={"enabled": True})))},
+        head={**mtp(1, "b", head_layers=2, train_loss_weight=1.0), "logit_softcap": 9.0, "tie_weights": False},
+        embedding={"positional": "learned", "d_embed": 16, "scale": 3.0},
+    ),
+    "mtp_recurrent": spec(
+        {"a": layer(), "b": layer(mamba())},
+        [{"template": "a", "repeat": 2}],
+        head=mtp(2, "b"),
+        embedding={"positional": "none"},
+    ),
+    "deep_supervision": spec(
+        TWO,
+        [
+            integrator("discrete", body=[{"template": "a"}, {"template": "b"}], output="token"),
+            integrator("ode_rk4", body="a", output="token"),
+        ],
     ),
     "untied": spec({"decoder": layer()}, head={"tie_weights": False}),
     "shared": spec({"a": layer(), "b": layer(attention(window=6))}, SHARED),

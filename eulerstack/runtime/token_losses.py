@@ -1,0 +1,35 @@
+"""Cross-entropies of predicted tokens, and how they are weighed against each other.
+
+Shape suffixes: B batch, T tokens, V vocabulary.
+"""
+
+import torch
+from torch import nn
+
+IGNORED = -100
+"""The label of a token that is not to be predicted."""
+
+
+def next_tokens(labels_BT: torch.Tensor, shift_labels: torch.Tensor | None = None, **kwargs) -> torch.Tensor:
+    """What each position is to predict, [B, T]: the label of the next one, unless the trainer has shifted them."""
+    if shift_labels is not None:
+        return shift_labels
+    return nn.functional.pad(labels_BT[:, 1:], (0, 1), value=IGNORED)
+
+
+def mean_cross_entropy(logits_BTV: torch.Tensor, target_BT: torch.Tensor) -> torch.Tensor:
+    """In nats, over all targets that are not ignored; 0 without any."""
+    target_N = target_BT.flatten().to(logits_BTV.device)
+    summed = nn.functional.cross_entropy(
+        logits_BTV.flatten(0, -2).float(), target_N, ignore_index=IGNORED, reduction="sum"
+    )
+    return summed / (target_N != IGNORED).sum().clamp(min=1)
+
+
+def share_of_batch(target_BT: torch.Tensor, num_items_in_batch=None, **kwargs) -> torch.Tensor | float:
+    """How much of an optimizer step's tokens this micro-batch holds: 1 unless the trainer says how many there are.
+
+    transformers' Trainer sums micro-batches' losses and divides by `num_items_in_batch`; a mean-type loss must be
+    weighted likewise, or gradient accumulation would count it once per micro-batch.
+    """
+    return 1.0 if num_items_in_batch is None else (target_BT != IGNORED).sum() / num_items_in_batch
