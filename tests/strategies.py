@@ -183,7 +183,10 @@ def single_mixers(draw: Draw, frame: Frame, types: tuple[str, ...] = SINGLE_MIXE
             )  # fmt: skip
             return {"type": kind, "ttt": keys}
         case _:
-            keys = _some(draw, n_heads=sizes, d_key=sizes, d_value=sizes, d_conv=st.integers(1, 4), chunk_size=sizes)
+            n_heads, shared_by = draw(st.integers(1, 3)), draw(st.integers(1, 3))
+            written = [{}, {"n_heads": n_heads}, {"n_heads": n_heads, "n_value_heads": n_heads * shared_by}]
+            keys = draw(st.sampled_from(written))
+            keys |= _some(draw, d_key=sizes, d_value=sizes, d_conv=st.integers(1, 4), chunk_size=sizes)
     return {"type": kind} | ({kind: keys} if keys or draw(st.booleans()) else {})
 
 

@@ -103,6 +103,8 @@ def _filler(tensor: Tensor, block: int, bits: "np.random.SFC64") -> Fill:
             return _values(law["values"], block * BLOCK)
         case "log_of_index":
             return _log_of_index(tensor.shape[-1], block * BLOCK)
+        case "log_of_uniform":
+            return _log_of_uniform(law, bits)
         case "inverse_softplus_log_uniform":
             return _inverse_softplus_log_uniform(law, bits)
         case other:
@@ -215,6 +217,19 @@ def _log_of_index(size: int, position: int) -> Fill:
         nonlocal position
         out[...] = np.log(np.arange(position, position + len(out)) % size + 1)
         position += len(out)
+
+    return fill
+
+
+def _log_of_uniform(law: Law, bits: "np.random.SFC64") -> Fill:
+    """The logarithm of a number drawn uniformly between `low` and `high` (Yang 2025)."""
+    import numpy as np
+
+    draw = _uniform(law["low"], law["high"], bits)
+
+    def fill(out: np.ndarray) -> None:
+        draw(out)
+        np.log(out, out=out)
 
     return fill
 

@@ -157,7 +157,9 @@ def _ttt(keys: Plain, scale: Scale, d_model: int) -> None:
 
 def _gated_deltanet(keys: Plain, scale: Scale, d_model: int) -> None:
     ratio = keys["d_value"] / keys["d_key"]
+    shared_by = min(keys["n_value_heads"] // keys["n_heads"], 2)
     keys["n_heads"] = min(keys["n_heads"], 2)
+    keys["n_value_heads"] = shared_by * keys["n_heads"]
     keys["d_key"] = min(keys["d_key"], STATE_HEAD_DIM)
     keys["d_value"] = max(1, min(round(ratio * keys["d_key"]), 4 * STATE_HEAD_DIM))
     keys["chunk_size"] = min(keys["chunk_size"], CHUNK)

@@ -8,7 +8,7 @@ from typing import Any
 
 from eulerstack.ir.nodes import Block, Model
 
-MIXERS = frozenset({"attention", "hyena", "mamba", "retnet"})
+MIXERS = frozenset({"attention", "hyena", "gated_deltanet", "mamba", "retnet", "ttt_layer"})
 FFNS = frozenset({"mlp", "gated_mlp", "moe"})
 
 Finding = tuple[str, str]
@@ -48,8 +48,6 @@ def _sections(model: Model) -> Iterator[Finding]:
     for name, coefficient in hints["differentiation_objectives"].items():
         if coefficient:
             yield f"training_hints.differentiation_objectives.{name}", name
-    if model.tissue and model.tissue["lateral_coef"]:
-        yield "tissue.lateral_coef", "lateral_coef"
     if model.compatibility["dtype_policy"] != "uniform":
         yield "compatibility.dtype_policy", model.compatibility["dtype_policy"]
     if model.compatibility.get("quant_aware_training", {}).get("enabled"):

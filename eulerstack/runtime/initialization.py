@@ -28,6 +28,9 @@ def apply_law(tensor: torch.Tensor, law: dict) -> None:
         case "log_of_index":
             steps = torch.arange(1, tensor.shape[-1] + 1, dtype=torch.float32, device=tensor.device)
             init.copy_(tensor, steps.log().expand_as(tensor))
+        case "log_of_uniform":
+            drawn = torch.empty_like(tensor, dtype=torch.float32).uniform_(law["low"], law["high"])
+            init.copy_(tensor, drawn.log())
         case "inverse_softplus_log_uniform":
             drawn = torch.empty_like(tensor, dtype=torch.float32).uniform_(math.log(law["low"]), math.log(law["high"]))
             step = drawn.exp().clamp(min=law["floor"])

@@ -2,10 +2,19 @@
 
 from .build_attention import build_attention
 from .hyena import Hyena
+from .gated_delta_net import GatedDeltaNet
 from .mamba import build_mamba
 from .retention import Retention
+from .ttt import TttLayer
 
-MIXERS = {"attention": build_attention, "hyena": Hyena, "mamba": build_mamba, "retnet": Retention}
+MIXERS = {
+    "attention": build_attention,
+    "hyena": Hyena,
+    "gated_deltanet": GatedDeltaNet,
+    "mamba": build_mamba,
+    "retnet": Retention,
+    "ttt_layer": TttLayer,
+}
 """A mixer is built as `Mixer(config, block, layer_idx)` from a resolved block and keeps this protocol:
 
 - `forward(hidden_states, **context)` → a tuple whose first entry is the output [B, T, M]; the second is for attention

@@ -63,6 +63,17 @@ def hyena(**keys) -> dict:
     return {"type": "hyena", "hyena": {"filter_hidden": 8, **keys}}
 
 
+def delta(**keys) -> dict:
+    """A gated_deltanet mixer with these keys; chunks shorter than the tests' sequences unless said otherwise."""
+    return {"type": "gated_deltanet", "gated_deltanet": {"chunk_size": 8, **keys}}
+
+
+def ttt(inner: dict | None = None, **keys) -> dict:
+    """A ttt_layer mixer with these keys; a small MLP inside and short chunks unless said otherwise."""
+    keys = {"inner_model": inner or {"type": "mlp", "hidden": 12}, "chunk_size": 8, "inner_lr": 0.5, **keys}
+    return {"type": "ttt_layer", "ttt": keys}
+
+
 def moe(**keys) -> dict:
     """A mixture of 4 experts of which 2 are used, with these keys besides."""
     return {"type": "moe", "moe": {"experts": 4, "top_k": 2, "d_expert": 24, **keys}}
@@ -146,6 +157,11 @@ SHARED = [
     {"template": "b", "share": "twice", "repeat": 2},
 ]
 
+
+def columns(connectivity: str, coefficient: float, **templates: str) -> dict:
+    """A tissue of one template a column."""
+    named = [{"name": name, "templates": [template]} for name, template in templates.items()]
+    return {"columns": named, "connectivity": connectivity, "lateral_coef": coefficient}
 
 
 def mtp(n_predict: int = 2, head_template: str = "a", **keys) -> dict:
@@ -232,6 +248,28 @@ SPECS = {
         [{"template": "a", "repeat": 2}],
         head=mtp(2, "b"),
         embedding={"positional": "none"},
+    ),
+    "tissue": spec(
+        {"a": layer(), "b": layer(attention(window=7)), "c": hyper(layer(ffn={"type": "none"}))},
+        [{"template": "a"}, {"template": "b", "repeat": 2}, {"template": "c"}, {"template": "a"}, gated("b")],
+        tissue=columns("ring", 0.7, a="a", b="b", c="c"),
+    ),
+    "tissue_everywhere": spec(
+        {
+            "a": layer(),
+            "b": layer(attention(window=7)),
+            "narrow": layer(shape_change={"d_out": 16, "projection": "linear"}),
+            "widen": layer(shape_change={"d_out": 32, "projection": "mlp"}),
+        },
+        [
+            streams({"type": "add"}),
+            integrator("ode_rk4", body=[{"template": "a"}, {"template": "b"}]),
+            {"template": "narrow"},
+            {"template": "b"},
+            {"template": "widen"},
+            integrator("discrete", body=[{"template": "b"}, {"template": "a"}]),
+        ],
+        tissue=columns("all_to_all", 0.5, first="a", second="b", third="narrow"),
     ),
     "deep_supervision": spec(
         TWO,
@@ -324,6 +362,22 @@ SPECS = {
         }
     ),
     "mla_alibi": spec({"latent": layer(attention(latent_dim=8, window=9))}, embedding={"positional": "alibi"}),
+    "ttt_linear": spec({"trained": layer(ttt({"type": "linear"}))}),
+    "ttt_mlp": spec({"trained": layer(ttt())}),
+    "ttt_steps": spec({"trained": layer(ttt(inner_steps_per_token=2, chunk_size=5, n_heads=2), {"type": "none"})}),
+    "ttt_adamw": spec(
+        {"trained": layer(ttt({"type": "linear"}, inner_optimizer="adamw", inner_lr=0.02, inner_steps_per_token=2))},
+        [{"template": "trained"}],
+    ),
+    "ttt_hybrid": spec(
+        {
+            "mlp": layer(ttt(inner_optimizer="adamw", inner_lr=0.01, chunk_size=3)),
+            "full": layer(attention(window=9)),
+            "linear": layer(ttt({"type": "linear"}, chunk_size=64)),
+        },
+        [gated("linear"), {"template": "full"}, {"template": "mlp"}],
+        embedding={"positional": "none"},
+    ),
     "mamba1": spec({"ssm": layer(mamba(variant="mamba1"))}),
     "mamba1_normed_no_ffn": spec(
         {"ssm": layer(mamba(variant="mamba1", norm_dt_b_c=True, dt_rank=5, d_conv=2), {"type": "none"})}
@@ -357,5 +411,16 @@ SPECS = {
         {"long": layer(hyena(filter_hidden=5)), "full": layer(attention(window=9))}, embedding={"positional": "learned"}
     ),
     "hyena_gated_depth": spec({"long": layer(hyena()), "full": layer()}, [gated("long"), {"template": "full"}]),
+    "delta": spec({"delta": layer(delta())}),
+    "delta_shared_keys": spec(
+        {
+            "delta": layer(
+                delta(n_heads=2, n_value_heads=6, d_key=5, d_value=3, d_conv=1, chunk_size=64), {"type": "none"}
+            )
+        }
+    ),
+    "delta_hybrid": spec(
+        {"delta": layer(delta(d_conv=2), norm={"unit_offset": True}), "full": layer(attention(gate=True))}
+    ),
 }
 """A model of every kind, by name."""

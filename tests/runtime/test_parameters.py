@@ -52,6 +52,8 @@ def check_law(tensor: torch.Tensor, law: dict) -> None:
         case "log_of_index":
             steps = torch.arange(1, tensor.shape[-1] + 1, dtype=torch.float64)
             assert torch.allclose(tensor.exp(), steps.expand_as(tensor))
+        case "log_of_uniform":
+            check_law(tensor.exp(), {**law, "law": "uniform"})
         case "inverse_softplus_log_uniform":
             step, low, high = torch.nn.functional.softplus(tensor), law["low"], law["high"]
             assert step.min() >= max(low, law["floor"]) * 0.999
