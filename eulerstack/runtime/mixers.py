@@ -1,8 +1,8 @@
 """The mixers, by the value of `mixer.type`. One literal import each: transformers' loader finds files by their text."""
 
 from .build_attention import build_attention
-from .hyena import Hyena
 from .gated_delta_net import GatedDeltaNet
+from .hyena import Hyena
 from .mamba import build_mamba
 from .retention import Retention
 from .ttt import TttLayer

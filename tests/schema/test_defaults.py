@@ -98,6 +98,7 @@ MIXER = {
     "mixer.ttt.chunk_size": 16,
     "mixer.ttt.n_heads": DERIVED,
     "mixer.gated_deltanet.n_heads": DERIVED,
+    "mixer.gated_deltanet.n_value_heads": DERIVED,
     "mixer.gated_deltanet.d_key": DERIVED,
     "mixer.gated_deltanet.d_value": DERIVED,
     "mixer.gated_deltanet.d_conv": 4,
