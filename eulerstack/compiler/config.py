@@ -17,6 +17,7 @@ from eulerstack.ir.nodes import DepthGating, Integrator, Layer, Merge, Model, No
 from eulerstack.ir.parameters import entry_width
 from eulerstack.ir.print import plain_schedule, to_plain
 from eulerstack.ir.reserved import insert
+from eulerstack.ir.tissue import lateral_config
 from eulerstack.schema.base import as_plain
 from eulerstack.schema.ffn import plain_ffn
 from eulerstack.schema.memory import plain_memory
@@ -71,6 +72,7 @@ def config_dict(model: Model, ids: SpecialIds | None = None) -> Plain:
         "blocks": _blocks(model, found),
         "schedule": _schedule(model, found),
         "head": as_plain(model.head),
+        "lateral": lateral_config(model),
         "init": {name: law for name, law in found.items() if not name.startswith("model.layers.")},
         "training_hints": plain["training_hints"],
         "v1_extensions": {

@@ -1,13 +1,10 @@
 """What decoding keeps: the size of each layer's cache, without building the model."""
 
-from eulerstack.ir.modules import bodies_of
+from eulerstack.ir.modules import EVALUATIONS, bodies_of
 from eulerstack.ir.nodes import Integrator, Layer, Model, Node, Parallel
 from eulerstack.ir.parameters import CONV_KERNEL
 
 ELEMENT_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
-
-EVALUATIONS = {"discrete": 1, "ode_euler": 1, "ode_rk4": 4}
-"""How often an integrator's step evaluates its body; each evaluation keeps a state of its own."""
 
 
 def cache_bytes(model: Model, tokens: int) -> tuple[int | None, ...]:

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 from eulerstack.ir.nodes import Block, Integrator, Layer, Model, Node, Parallel
 
+EVALUATIONS = {"discrete": 1, "ode_euler": 1, "ode_rk4": 4}
+"""How often an integrator's step evaluates its body; each evaluation keeps a decoding state of its own."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Numbered:

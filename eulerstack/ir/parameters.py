@@ -19,6 +19,7 @@ from eulerstack.ir.nodes import (
     Parallel,
     ShapeChange,
 )
+from eulerstack.ir.tissue import exchanges
 from eulerstack.schema.base import ONES, ZEROS, Init, Parameter, linear, parameters_of
 from eulerstack.schema.ffn import Moe
 
@@ -95,6 +96,9 @@ def _model_parameters(model: Model) -> Iterator[Parameter]:
         assert block.residual.hyper is not None
         for parameter in collapse_parameters(block.residual.hyper, block.d_model):
             yield parameter.below(f"model.collapses.{index}")
+    for index, exchange in enumerate(exchanges(model)):
+        for parameter in exchange.parameters():
+            yield parameter.below(f"model.lateral.{index}")
     yield from _final_parameters(model)
 
 

@@ -17,6 +17,7 @@ class EulerStackConfig(PreTrainedConfig):
       model.layers, …}`; two with one `module` share their weights. `{"parallel": …}` and `{"integrator": …}` hold
       bodies of plain layers;
     - `embedding`, `head`: positions, scale, final norm, logit softcap; `init`: the laws of the remaining tensors;
+    - `lateral`: what columns of layers exchange, or None;
     - `training_hints`, `v1_extensions`: for trainers; the full metadata of the spec.
     """
 
@@ -43,6 +44,7 @@ class EulerStackConfig(PreTrainedConfig):
     schedule: Any = None
     embedding: Any = None
     head: Any = None
+    lateral: Any = None
     init: Any = None
     training_hints: Any = None
     v1_extensions: Any = None

@@ -25,6 +25,7 @@ from .configuration_eulerstack import EulerStackConfig
 from .decoder_layer import EulerStackDecoderLayer
 from .expert_balance import follow_optimizer, record_loads
 from .initialization import LAWS, apply_law, attach_laws
+from .lateral_exchange import build_exchanges
 from .masks import build_mask
 from .multi_token_prediction import build_chain, run_chain, targets_ahead
 from .normalization import build_norm
@@ -108,10 +109,11 @@ class EulerStackModel(EulerStackPreTrainedModel):
         self.dropout = nn.Dropout(config.embedding["dropout"])
         plans = plan_layers(config.schedule, config.blocks)
         self.layers = nn.ModuleList(EulerStackDecoderLayer(config, plan, index) for index, plan in plans.items())
-        layout = Layout(config, self.layers)
+        layout = Layout(config, self.layers, config.lateral)
         self.steps = layout.steps(config.schedule)
         self.merges, self.times, self.collapses = layout.merges, layout.times, layout.collapses
         self.mask_kinds = layout.mask_kinds
+        self.lateral = build_exchanges(config.lateral)
         final_norm = config.head["final_norm"]
         self.norm = build_norm(final_norm, d_model) if final_norm else None
         self.rotary = nn.ModuleDict()

@@ -16,6 +16,7 @@ from .attention_projections import span
 from .decoder_layer import LayerOutput
 from .hyper_connections import BirkhoffCollapse, collapse_mean, collapse_sum
 from .integrators import METHODS, OdeTime
+from .lateral_exchange import Tissue
 from .mixture_of_depths import run_gated
 from .parallel_streams import StreamMerge
 from .router_losses import Routing
@@ -30,11 +31,12 @@ class NodeBoundary(nn.Identity):
 
 @dataclass
 class Trace:
-    """What a forward leaves beside the stream: each router's doing, lent keys and values, states to read out."""
+    """What a forward leaves beside the stream: each router's doing, lent keys and values, each column's last output, states to read out."""
 
     routings: list[Routing] = field(default_factory=list)
     depth_losses: list[torch.Tensor] = field(default_factory=list)
     lent: dict[int, tuple[torch.Tensor, torch.Tensor]] = field(default_factory=dict)
+    columns: dict[int, torch.Tensor] = field(default_factory=dict)
     readouts: list[torch.Tensor] = field(default_factory=list)
 
     def record(self, layer, logits: torch.Tensor, index: torch.Tensor, token_mask: torch.Tensor | None) -> None:
@@ -44,14 +46,28 @@ class Trace:
 
 @dataclass(frozen=True)
 class LayerStep:
-    """One plain layer: the index of its module, its place in the cache, and whose keys it reads (a place, or None)."""
+    """One plain layer: the index of its module, its place in the cache, and whose keys it reads (a place, or None).
+
+    `column`: of the tissue, or None; `lateral`: what it receives from other columns, as pairs of an exchange's index
+    below `model.lateral` and the column.
+    """
 
     module: int
     cache_index: int
     kv_source: int | None = None
+    column: int | None = None
+    lateral: tuple[tuple[int, int], ...] = ()
 
     def run(self, model, hidden_states: torch.Tensor, context: dict, trace: Trace) -> torch.Tensor:
         """The stream [B, T, M] after this layer."""
+        for index, column in self.lateral:
+            hidden_states = model.lateral[index](hidden_states, trace.columns[column])
+        hidden_states = self._run_layer(model, hidden_states, context, trace)
+        if self.column is not None:
+            trace.columns[self.column] = hidden_states
+        return hidden_states
+
+    def _run_layer(self, model, hidden_states: torch.Tensor, context: dict, trace: Trace) -> torch.Tensor:
         borrowed = () if self.kv_source is None else trace.lent[self.kv_source]
         layer = model.layers[self.module]
         if layer.depth is not None:
@@ -250,8 +266,8 @@ class Layout:
     of mask one cache layer that tells its sizes.
     """
 
-    def __init__(self, config, layers: nn.ModuleList):
-        self.config, self.layers = config, layers
+    def __init__(self, config, layers: nn.ModuleList, lateral: dict | None = None):
+        self.config, self.layers, self.tissue = config, layers, Tissue(lateral)
         self.merges, self.times, self.collapses = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         self.mask_kinds: dict = {}
         self._place = 0
@@ -293,7 +309,8 @@ class Layout:
             source = lender.cache_index if lender.kv_source is None else lender.kv_source
         place = self._take(layer)
         self.mask_kinds = layer.mask_kinds(place if source is None else source) | self.mask_kinds
-        return LayerStep(entry["module"], place, source)
+        column, lateral = self.tissue.place(entry["block"], self.config.blocks[entry["block"]])
+        return LayerStep(entry["module"], place, source, column, lateral)
 
     def _collapse(self, layer) -> CollapseStep:
         mixing = layer.hyper["mixing"]
