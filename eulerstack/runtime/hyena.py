@@ -11,6 +11,7 @@ import math
 
 import torch
 from torch import nn
+from torch.autograd.function import once_differentiable
 from torch.nn.functional import linear
 from transformers.utils.generic import maybe_autocast
 
@@ -149,8 +150,39 @@ class WideLinear(nn.Linear):
 
 def long_convolution(x_BMS: torch.Tensor, taps_MS: torch.Tensor, n_tokens: int) -> torch.Tensor:
     """The last `n_tokens` of y_s = Σ_r taps_r ⊙ x_{s−r}, [B, M, T]: by FFT, or as one sum for a single token."""
-    length = x_BMS.shape[-1]
     if n_tokens == 1:
         return (x_BMS * taps_MS.flip(-1)).sum(-1, keepdim=True)
-    spectrum = torch.fft.rfft(x_BMS, n=2 * length) * torch.fft.rfft(taps_MS, n=2 * length)
-    return torch.fft.irfft(spectrum, n=2 * length)[..., length - n_tokens : length]
+    y_BMS = FourierConvolution.apply(x_BMS, taps_MS)
+    return y_BMS if n_tokens == y_BMS.shape[-1] else y_BMS[..., -n_tokens:]
+
+
+class FourierConvolution(torch.autograd.Function):
+    """y = irfft(rfft(x) ⊙ rfft(h)) over zeros as long as x at least; backwards the same with conjugates.
+
+    PyTorch's own backward of rfft is a complex transform of twice the work.
+    """
+
+    @staticmethod
+    def forward(ctx, x_BMS: torch.Tensor, taps_MS: torch.Tensor) -> torch.Tensor:
+        """[B, M, S] and [M, S] → [B, M, S]."""
+        ctx.length = x_BMS.shape[-1]
+        ctx.size = transform_size(ctx.length)
+        x_BMF, taps_MF = (torch.fft.rfft(part, n=ctx.size) for part in (x_BMS, taps_MS))
+        ctx.save_for_backward(x_BMF, taps_MF)
+        return torch.fft.irfft(x_BMF * taps_MF, n=ctx.size)[..., : ctx.length]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad_BMS: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The gradients of both arguments."""
+        x_BMF, taps_MF = ctx.saved_tensors
+        grad_BMF = torch.fft.rfft(grad_BMS, n=ctx.size)
+        spectra = grad_BMF * taps_MF.conj(), (grad_BMF * x_BMF.conj()).sum(0)
+        grad_x_BMS, grad_taps_MS = (torch.fft.irfft(part, n=ctx.size)[..., : ctx.length] for part in spectra)
+        return grad_x_BMS, grad_taps_MS
+
+
+def transform_size(length: int) -> int:
+    """The least of 4, 5, 6 · 2^k that holds two sequences: transforms of other sizes take several times as long."""
+    power = 1 << max(2 * length - 1, 4).bit_length() - 3
+    return next(size for size in (4 * power, 5 * power, 6 * power, 8 * power) if size >= 2 * length)
