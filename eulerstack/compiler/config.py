@@ -11,10 +11,11 @@ from typing import Any
 
 from eulerstack import __version__
 from eulerstack.compiler.tokenizer import SpecialIds
-from eulerstack.ir.laws import InitPolicy, laws
+from eulerstack.ir.laws import InitPolicy, laws_of
 from eulerstack.ir.modules import Numbered, number_modules
 from eulerstack.ir.nodes import DepthGating, Integrator, Layer, Merge, Model, Node, Parallel, Stream
-from eulerstack.ir.parameters import entry_width
+from eulerstack.ir.parameters import entry_width, parameter_table
+from eulerstack.ir.precision import fp32_patterns
 from eulerstack.ir.print import plain_schedule, to_plain
 from eulerstack.ir.reserved import insert
 from eulerstack.ir.tissue import lateral_config
@@ -54,7 +55,8 @@ def config_dict(model: Model, ids: SpecialIds | None = None) -> Plain:
     """The content of config.json. `ids` are the special tokens of the tokenizer saved beside it, if there is one."""
     ids = ids or SpecialIds()
     plain = to_plain(replace(model, reserved={}))
-    found = laws(model)
+    table = parameter_table(model)
+    found = laws_of(InitPolicy.of(model), table)
     return {
         "model_type": MODEL_TYPE,
         "architectures": [CAUSAL_LM],
@@ -73,6 +75,7 @@ def config_dict(model: Model, ids: SpecialIds | None = None) -> Plain:
         "schedule": _schedule(model, found),
         "head": as_plain(model.head),
         "lateral": lateral_config(model),
+        "keep_in_fp32": fp32_patterns(model, table),
         "init": {name: law for name, law in found.items() if not name.startswith("model.layers.")},
         "training_hints": plain["training_hints"],
         "v1_extensions": {

@@ -19,6 +19,7 @@ from eulerstack.ir.nodes import (
     Parallel,
     ShapeChange,
 )
+from eulerstack.ir.precision import under_policy
 from eulerstack.ir.tissue import exchanges
 from eulerstack.schema.base import ONES, ZEROS, Init, Parameter, linear, parameters_of
 from eulerstack.schema.ffn import Moe
@@ -39,7 +40,7 @@ def parameter_table(model: Model) -> tuple[Parameter, ...]:
 
     Raises UnknownParameters for a primitive that states none.
     """
-    return tuple(_model_parameters(model))
+    return tuple(under_policy(model, _model_parameters(model)))
 
 
 def root_parameters(model: Model) -> tuple[Parameter, ...]:

@@ -17,7 +17,8 @@ class EulerStackConfig(PreTrainedConfig):
       model.layers, …}`; two with one `module` share their weights. `{"parallel": …}` and `{"integrator": …}` hold
       bodies of plain layers;
     - `embedding`, `head`: positions, scale, final norm, logit softcap; `init`: the laws of the remaining tensors;
-    - `lateral`: what columns of layers exchange, or None;
+    - `lateral`: what columns of layers exchange, or None; `keep_in_fp32`: regular expressions
+      of tensors that the spec's dtype policy keeps in fp32;
     - `training_hints`, `v1_extensions`: for trainers; the full metadata of the spec.
     """
 
@@ -45,6 +46,7 @@ class EulerStackConfig(PreTrainedConfig):
     embedding: Any = None
     head: Any = None
     lateral: Any = None
+    keep_in_fp32: Any = None
     init: Any = None
     training_hints: Any = None
     v1_extensions: Any = None
@@ -56,6 +58,7 @@ class EulerStackConfig(PreTrainedConfig):
         bare = {"positional": "none", "scale": 1.0, "d_embed": self.hidden_size, "train_padding": True, "dropout": 0.0}
         self.embedding = self.embedding or bare
         self.head = self.head or {"type": "causal_lm", "logit_softcap": None, "final_norm": None, "mtp": None}
+        self.keep_in_fp32 = self.keep_in_fp32 or []
         self.init = self.init or {}
         self.training_hints = self.training_hints or {}
         self.v1_extensions = self.v1_extensions or {}

@@ -81,6 +81,10 @@ class EulerStackPreTrainedModel(PreTrainedModel):
         "attentions": SoftmaxAttention,
     }
 
+    def __init__(self, config: EulerStackConfig):
+        super().__init__(config)
+        self._keep_in_fp32_modules_strict = [*self._keep_in_fp32_modules_strict, *config.keep_in_fp32]
+
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
         laws = getattr(module, LAWS, None)

@@ -25,7 +25,8 @@ class RMSNorm(nn.Module):
             return normed.to(x.dtype)
         if self.unit_offset:
             return (normed * (1.0 + self.weight.to(wide.dtype))).to(x.dtype)
-        return self.weight * normed.to(x.dtype)
+        normed = normed.to(torch.promote_types(x.dtype, self.weight.dtype))  # a weight may stay in fp32
+        return (self.weight * normed).to(x.dtype)
 
     def extra_repr(self) -> str:
         return f"{None if self.weight is None else tuple(self.weight.shape)}, eps={self.eps}"
@@ -41,7 +42,8 @@ class LayerNorm(nn.LayerNorm):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """`x` [..., d] → the same shape and dtype."""
         weight = 1.0 + self.weight if self.unit_offset and self.weight is not None else self.weight
-        return nn.functional.layer_norm(x, self.normalized_shape, weight, self.bias, self.eps)
+        wide = x if weight is None else x.to(torch.promote_types(x.dtype, weight.dtype))
+        return nn.functional.layer_norm(wide, self.normalized_shape, weight, self.bias, self.eps).to(x.dtype)
 
 
 NORMS = {"rmsnorm": RMSNorm, "layernorm": LayerNorm}

@@ -60,7 +60,7 @@ class StreamMerge(nn.Module):
             case "concat":
                 merged = torch.cat(changes, dim=-1)
             case "gated":
-                gate_BTS = self.gate(x_BTM).softmax(dim=-1)
+                gate_BTS = self.gate(x_BTM.to(self.gate.weight.dtype)).softmax(dim=-1).to(x_BTM.dtype)
                 merged = (torch.stack(changes, dim=-1) * gate_BTS[:, :, None]).sum(-1)
             case "cross_attn":
                 source, target = self.names.index(self.source), self.names.index(self.target)

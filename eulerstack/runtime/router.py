@@ -89,7 +89,9 @@ class Router(nn.Module):
         exact = self.affinity != "softmax"
         if exact:  # as DeepSeek-V3; Mixtral's logits are in the model's dtype
             x_NM, weight_EM = x_NM.to(wide), self.weight.to(wide)
-        logits_NE = nn.functional.linear(x_NM, weight_EM if exact else self.weight)
+        else:
+            x_NM, weight_EM = x_NM.to(self.weight.dtype), self.weight
+        logits_NE = nn.functional.linear(x_NM, weight_EM)
         score_NE = affinity(logits_NE, self.affinity)
         index_NK = self._choose(score_NE, token_N)
         weight_NK = score_NE.gather(1, index_NK)

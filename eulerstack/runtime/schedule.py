@@ -31,7 +31,10 @@ class NodeBoundary(nn.Identity):
 
 @dataclass
 class Trace:
-    """What a forward leaves beside the stream: each router's doing, lent keys and values, each column's last output, states to read out."""
+    """What a forward leaves beside the stream.
+
+    Each router's doing, losses of layers, lent keys and values, each column's last output, states to read out.
+    """
 
     routings: list[Routing] = field(default_factory=list)
     depth_losses: list[torch.Tensor] = field(default_factory=list)
