@@ -76,6 +76,7 @@ MIXERS = [
     ("heads-not-dividing", "retnet", {}, replace(DIMS, n_heads=6), ""),
     ("retnet-head-odd", "retnet", {"n_heads": 64}, DIMS, "n_heads"),
     ("heads-not-dividing", "ttt_layer", {"n_heads": 6}, DIMS, "n_heads"),
+    ("ttt-head-odd", "ttt_layer", {"n_heads": 64}, DIMS, "n_heads"),
     ("ttt-hidden-unused", "ttt_layer", {"inner_model": {"type": "linear", "hidden": 8}}, DIMS, "inner_model.hidden"),
     ("value-heads-not-shared", "gated_deltanet", {"n_heads": 2, "n_value_heads": 5}, DIMS, "n_value_heads"),
     ("hyena-order-too-small", "hyena", {"depth": 1}, DIMS, "depth"),

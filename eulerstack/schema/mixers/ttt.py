@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar, Literal
 
-from eulerstack.schema.base import ONES, ZEROS, Dims, Init, Keys, Parameter, Positive, Size, linear
+from eulerstack.schema.base import ONES, ZEROS, Dims, Init, Keys, Parameter, Positive, Size, StateElements, linear
 from eulerstack.schema.report import Report
 
 
@@ -81,6 +81,11 @@ class Ttt:
         yield Parameter("post_norm.bias", (d_model,), ZEROS)
         yield from linear("o_proj", d_model, d_model, kind="residual")
 
+    def state_elements(self, d_model: int, tokens: int) -> StateElements:
+        """The weights, AdamW's moments of them, and the sum of each step's gradients in an unfinished chunk."""
+        weights = sum(parameter.count for parameter in self._inner(self.n_heads, d_model // self.n_heads))
+        return {"fp32": weights * (self.inner_steps_per_token + (3 if self.inner_optimizer == "adamw" else 1))}
+
     def _inner(self, heads: int, width: int) -> Iterator[Parameter]:
         sizes = (width, width) if self.inner_model.hidden is None else (width, self.inner_model.hidden, width)
         for layer, (d_in, d_out) in enumerate(pairwise(sizes), start=1):
@@ -89,10 +94,12 @@ class Ttt:
 
 
 def check(keys: TttKeys, dims: Dims, report: Report) -> None:
-    """Heads tile the stream; a linear inner model has no hidden width."""
+    """Heads tile the stream, and a rotated head has pairs; a linear inner model has no hidden width."""
     n_heads = keys.n_heads or dims.n_heads
     if dims.d_model % n_heads:
         place = ("n_heads",) if keys.n_heads else ()
         report("heads-not-dividing", place, n_heads=n_heads, d_model=dims.d_model)
+    elif dims.positional == "rope" and dims.d_model // n_heads % 2:
+        report("ttt-head-odd", ("n_heads",) if keys.n_heads else (), head_dim=dims.d_model // n_heads, n_heads=n_heads)
     if keys.inner_model.type == "linear" and keys.inner_model.hidden:
         report("ttt-hidden-unused", ("inner_model", "hidden"))
