@@ -16,6 +16,9 @@ CLASSES = {
     "olmo2": (transformers.Olmo2Config, transformers.Olmo2ForCausalLM),
     "opt": (transformers.OPTConfig, transformers.OPTForCausalLM),
     "mixtral": (transformers.MixtralConfig, transformers.MixtralForCausalLM),
+    "mamba": (transformers.MambaConfig, transformers.MambaForCausalLM),
+    "mamba2": (transformers.Mamba2Config, transformers.Mamba2ForCausalLM),
+    "jamba": (transformers.JambaConfig, transformers.JambaForCausalLM),
 }
 VOCAB = 53
 MAX_LENGTH = 40
@@ -196,6 +199,62 @@ def _opt(rng: random.Random) -> dict[str, Any]:
     }
 
 
+def _mamba(rng: random.Random) -> dict[str, Any]:
+    """No bias of the projections: transformers lets it leak from padding into the convolution."""
+    return {
+        "hidden_size": rng.choice((12, 20)),
+        "state_size": rng.choice((3, 8)),
+        "num_hidden_layers": rng.choice((2, 3)),
+        "layer_norm_epsilon": rng.choice((1e-5, 1e-2)),
+        "expand": rng.choice((1, 2, 3)),
+        "conv_kernel": rng.choice((1, 2, 4)),
+        "use_conv_bias": rng.random() < 0.5,
+        "hidden_act": rng.choice(GATES),
+        "initializer_range": rng.choice((0.02, 0.1)),
+        "time_step_rank": rng.choice(("auto", 3)),
+        "tie_word_embeddings": rng.random() < 0.5,
+        "residual_in_fp32": rng.random() < 0.5,
+    }
+
+
+def _mamba2(rng: random.Random) -> dict[str, Any]:
+    settings = _mamba(rng)
+    groups = rng.choice((1, 2))
+    head_dim = rng.choice((2, 4))
+    return settings | {
+        "hidden_size": 16,
+        "head_dim": head_dim,
+        "num_heads": settings["expand"] * 16 // head_dim,
+        "n_groups": groups,
+        "chunk_size": rng.choice((4, 64)),
+    }
+
+
+def _jamba(rng: random.Random) -> dict[str, Any]:
+    sizes = _heads(rng, tiled=True)
+    del sizes["head_dim"]
+    attention, expert = rng.choice(((2, 1), (3, 0), (1, 0))), rng.choice(((2, 1), (1, 0), (3, 2)))
+    experts = rng.choice((1, 3, 4))
+    own = {
+        "num_hidden_layers": rng.choice((3, 4)),
+        "attn_layer_period": attention[0],
+        "attn_layer_offset": attention[1],
+        "expert_layer_period": expert[0],
+        "expert_layer_offset": expert[1],
+        "num_experts": experts,
+        "num_experts_per_tok": rng.choice((1, 2)),
+        "output_router_logits": experts > 1 and rng.random() < 0.5,
+        "router_aux_loss_coef": 0.1,
+        "mamba_d_state": rng.choice((3, 8)),
+        "mamba_d_conv": rng.choice((1, 4)),
+        "mamba_expand": rng.choice((1, 2)),
+        "mamba_dt_rank": rng.choice(("auto", 3)),
+        "mamba_conv_bias": rng.random() < 0.5,
+    }
+    # Norms of three numbers: a smaller eps makes fp32 gradients differ from exact ones by more than they may here.
+    return sizes | {"rms_norm_eps": rng.choice((1e-4, 1e-2))} | _act(rng) | own
+
+
 _OWN: dict[str, Callable[[random.Random], dict[str, Any]]] = {
     "gpt2": _gpt2,
     "llama": _llama,
@@ -206,4 +265,7 @@ _OWN: dict[str, Callable[[random.Random], dict[str, Any]]] = {
     "olmo2": _olmo2,
     "opt": _opt,
     "mixtral": _mixtral,
+    "mamba": _mamba,
+    "mamba2": _mamba2,
+    "jamba": _jamba,
 }

@@ -34,6 +34,7 @@ def build(family: str, config: dict[str, Any], attention: str = "eager") -> PreT
     """The original with every parameter random, biases and norms included."""
     make_config, make_model = CLASSES[family]
     torch.manual_seed(0)
+    attention = attention if make_model._supports_sdpa else "eager"
     model = make_model._from_config(make_config(**config), attn_implementation=attention)
     generator = torch.Generator().manual_seed(len(family))
     with torch.no_grad():
@@ -52,7 +53,7 @@ def pair(family: str, config: dict[str, Any], directory: Path, attention: str = 
     original.save_pretrained(sources)
     import_model(sources, target)
     twin = EulerStackForCausalLM.from_pretrained(target, attn_implementation=attention, dtype=torch.float32)
-    if family == "mixtral" and (config["hidden_size"] % 4 or config["intermediate_size"] % 4):
+    if family in ("mixtral", "jamba") and (config["hidden_size"] % 4 or config["intermediate_size"] % 4):
         for model in (original, twin):  # grouped_mm wants rows of whole 16 bytes
             model.set_experts_implementation("eager")
     return Pair(original, twin.eval(), sources, target)

@@ -100,7 +100,28 @@ def test_a_window_of_one(tmp_path: Path) -> None:
         assert_close(made.twin(ids[:, 4:], past_key_values=cache).logits, whole[:, 4:])
 
 
-@pytest.mark.parametrize("family", CLASSES)
+@pytest.mark.parametrize(
+    ("family", "own"),
+    [
+        ("mamba", {"use_bias": True}),
+        ("mamba2", {"use_bias": True}),
+        ("mamba2", {"time_step_limit": (0.3, 0.9)}),
+        ("jamba", {"mamba_proj_bias": True}),
+    ],
+)
+def test_what_transformers_pads_or_decodes_otherwise(family: str, own: dict[str, Any], tmp_path: Path) -> None:
+    """There a bias leaks from padding into the convolution, and a single step forgets the bounds of Δ."""
+    made = pair(family, settings(family, 0) | own, tmp_path)
+    ids = tokens(2, 13)
+    whole = logits(made.twin, ids)
+    assert_close(whole, logits(made.original, ids))
+    with torch.no_grad():
+        cache = made.twin(ids[:, :9], use_cache=True).past_key_values
+        steps = [made.twin(ids[:, i : i + 1], past_key_values=cache).logits for i in range(9, 13)]
+    assert_close(torch.cat(steps, dim=1), whole[:, 9:])
+
+
+@pytest.mark.parametrize("family", [name for name in CLASSES if name not in ("mamba", "mamba2")])
 def test_dropout_falls_where_the_original_drops(family: str, tmp_path: Path) -> None:
     """Under one seed both draw the same masks: the same places, rates and order."""
     own: dict[str, Any] = {"attention_dropout": 0.2}

@@ -15,6 +15,7 @@ from transformers import GenerationConfig, PreTrainedConfig
 from eulerstack.diagnostics import EulerStackError
 from eulerstack.interop import FAMILIES, import_spec
 from eulerstack.interop.config import GENERATION
+from eulerstack.interop.families.mamba import TRAINED_LENGTH
 from eulerstack.interop.rope import KNOWN
 from tests.interop.configs import CLASSES, settings
 
@@ -175,10 +176,11 @@ def test_a_bare_file_means_the_family_s_defaults(family: str, tmp_path: Path) ->
     model = import_spec(write(tmp_path, {"model_type": family})).model
     assert model.d_model == default.hidden_size
     assert len(model.schedule) == default.num_hidden_layers
-    assert model.n_heads == default.num_attention_heads
-    assert model.n_kv_heads == getattr(default, "num_key_value_heads", default.num_attention_heads)
+    n_heads = getattr(default, "num_attention_heads", 1)
+    assert model.n_heads == n_heads
+    assert model.n_kv_heads == getattr(default, "num_key_value_heads", n_heads)
     assert model.head.tie_weights == default.tie_word_embeddings
-    assert model.max_seq_len == default.max_position_embeddings
+    assert model.max_seq_len == getattr(default, "max_position_embeddings", TRAINED_LENGTH)
     assert model.vocab_size == default.vocab_size
     tokens = import_spec(tmp_path).tokens
     assert all(value == getattr(default, key) for key, value in tokens.items())
