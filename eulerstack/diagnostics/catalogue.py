@@ -172,6 +172,7 @@ CATALOGUE: dict[str, Entry] = {
     "mamba-bounds-crossed": Entry(COMPATIBILITY, see="eulerstack schema mixer.mamba"),
     "mamba-heads-not-dividing": Entry(COMPATIBILITY, see="eulerstack schema mixer.mamba"),
     "mamba-groups-not-dividing": Entry(COMPATIBILITY, see="eulerstack schema mixer.mamba"),
+    "selector-width": Entry(COMPATIBILITY, see="eulerstack schema mixer.branched"),
     "value-heads-not-shared": Entry(COMPATIBILITY, see="eulerstack schema mixer.gated_deltanet"),
     "hyena-order-too-small": Entry(VALIDATION, see="eulerstack schema mixer.hyena"),
     "ttt-head-odd": Entry(COMPATIBILITY, see="eulerstack schema mixer.ttt"),

@@ -134,6 +134,7 @@ class Widths:
             max_seq_len=model.max_seq_len,
             positional=embedding.positional,
             rope_theta=embedding.rope_theta,
+            d_embedded=model.d_model,
         )
 
     def not_whole(self, key: str, value: str, at: Path) -> EulerStackError:

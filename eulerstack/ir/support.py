@@ -8,7 +8,7 @@ from typing import Any
 
 from eulerstack.ir.nodes import Block, Model
 
-MIXERS = frozenset({"attention", "hyena", "gated_deltanet", "mamba", "retnet", "ttt_layer"})
+MIXERS = frozenset({"attention", "branched", "hyena", "gated_deltanet", "mamba", "retnet", "ttt_layer"})
 FFNS = frozenset({"mlp", "gated_mlp", "moe"})
 
 Finding = tuple[str, str]

@@ -8,7 +8,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 
 from .feed_forward import GatedMlp, Mlp
 from .hyper_connections import CONNECTIONS, write_back
-from .mixers import MIXERS
+from .mixers import build_mixer
 from .mixture_of_depths import DepthRouter, DepthState
 from .mixture_of_experts import MixtureOfExperts
 from .normalization import build_norm
@@ -57,7 +57,8 @@ class EulerStackDecoderLayer(GradientCheckpointingLayer):
         self.dropout = nn.Dropout(config.training_hints.get("dropout", 0.0))
         change = block["shape_change"]
         self.shape_change = ShapeChange(block["d_in"], change) if change else None
-        self.mixer = MIXERS[block["mixer"]["type"]](config, block, layer_idx)
+        self.mixer = build_mixer(config, block, layer_idx)
+        self.reads_embeddings = getattr(self.mixer, "reads_embeddings", False)
         self.ffn = build_ffn(config, block)
         if self.hyper:
             connection = CONNECTIONS[self.hyper["mixing"]]
@@ -83,17 +84,21 @@ class EulerStackDecoderLayer(GradientCheckpointingLayer):
         hidden_states: torch.Tensor,
         borrowed_key: torch.Tensor | None = None,
         borrowed_value: torch.Tensor | None = None,
+        embeddings: torch.Tensor | None = None,
         input_ids: torch.Tensor | None = None,
         **context,
     ) -> LayerOutput:
         """`hidden_states` [B, T, M] → the same shape.
 
-        `borrowed_key` and `borrowed_value` are what a lending layer returned; like the stream they stand first, where
-        reentrant checkpointing looks for what carries gradient. `context` is what mixers read: `attention_masks` and
-        `position_embeddings` by kind, `position_ids` [B, T], `token_mask` [B, T] (0 for padding, None without any),
+        `borrowed_key` and `borrowed_value` are what a lending layer returned; `embeddings` [B, T, M] is what entered the
+        first layer, wanted where `reads_embeddings`. Like the stream they stand first, where reentrant checkpointing
+        looks for what carries gradient. `context` is what mixers read: `attention_masks` and `position_embeddings` by
+        kind, `position_ids` [B, T], `token_mask` [B, T] (0 for padding, None without any),
         `past_key_values` and `cache_index`.
         """
         context["shared_kv"] = (borrowed_key, borrowed_value)
+        if embeddings is not None:
+            context["embeddings"] = embeddings
         if self.shape_change is not None:
             hidden_states = self.shape_change(hidden_states, **context)
             context["cache_index"] += len(self.shape_change.state_layers())

@@ -142,7 +142,7 @@ def _run_rows(model, layer, x_BTM, choice: Choice, context: dict, cache_index: i
         if index_1k.shape[1] == 0:
             rows.append(x_1TM)
             continue
-        own = {name: _row(context.get(name), row) for name in ("token_mask", "position_ids", "input_ids")}
+        own = {name: _row(context.get(name), row) for name in ("token_mask", "position_ids", "input_ids", "embeddings")}
         chosen_1kM = x_1TM[:, index_1k[0]]
         cache = None if state is None else state.rows[row]
         mask_1k = None if cache is not None else torch.ones_like(index_1k)
@@ -169,6 +169,7 @@ def _update(model, layer, x_BkM, index_Bk, mask_Bk, cache, context: dict) -> tup
     inner = model.layer_context(x_BkM, mask_Bk, positions_Bk, cache, layer.inner_mask_kinds(0))
     ids = context.get("input_ids")
     inner["input_ids"] = None if ids is None else ids.take_along_dim(index_Bk, dim=1)
-    others = {name: value for name, value in context.items() if name not in inner}
-    out = layer(x_BkM, cache_index=0, **inner, **others)
+    embeddings = context["embeddings"].take_along_dim(index_Bk[..., None], dim=1) if layer.reads_embeddings else None
+    others = {name: value for name, value in context.items() if name not in inner and name != "embeddings"}
+    out = layer(x_BkM, None, None, embeddings, cache_index=0, **inner, **others)
     return out[0] - x_BkM, [] if out[1] is None else [(out[1], out[2])]

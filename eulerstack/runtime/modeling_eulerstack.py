@@ -192,7 +192,7 @@ class EulerStackModel(EulerStackPreTrainedModel):
 
         hidden_states = self.embed(inputs_embeds, position_ids)
         context = self.layer_context(hidden_states, attention_mask, position_ids, past_key_values, self.mask_kinds)
-        context |= {"input_ids": input_ids, **kwargs}
+        context |= {"input_ids": input_ids, "embeddings": hidden_states, **kwargs}
         trace = Trace()
         hidden_states = self.boundary(hidden_states)
         for step, following in pairwise((*self.steps, None)):

@@ -80,7 +80,7 @@ def run_chain(model, state_BTM, inputs_embeds, context: dict, attention_mask, tr
         mask = _first_rows(attention_mask, length)
         inner = model.layer_context(state_BTM, mask, positions_BT[:, :length], None, module.mask_kinds)
         shifted = None if ids_BT is None else ids_BT[:, k:]
-        state_BTM = module(ahead_BTM, state_BTM, {**rest, **inner, "input_ids": shifted}, trace)
+        state_BTM = module(ahead_BTM, state_BTM, {**rest, **inner, "input_ids": shifted, "embeddings": ahead_BTM}, trace)
         states.append(nn.functional.pad(state_BTM, (0, 0, 0, inputs_embeds.shape[1] - length)))
     return states
 

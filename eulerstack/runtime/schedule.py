@@ -71,12 +71,14 @@ class LayerStep:
         return hidden_states
 
     def _run_layer(self, model, hidden_states: torch.Tensor, context: dict, trace: Trace) -> torch.Tensor:
-        borrowed = () if self.kv_source is None else trace.lent[self.kv_source]
+        borrowed = (None, None) if self.kv_source is None else trace.lent[self.kv_source]
         layer = model.layers[self.module]
         if layer.depth is not None:
             return run_gated(model, layer, hidden_states, context, self.cache_index, trace)
+        others = {name: value for name, value in context.items() if name != "embeddings"}
+        embeddings = context["embeddings"] if layer.reads_embeddings else None
         # Reentrant checkpointing hands back a bare tuple.
-        out = LayerOutput(*layer(hidden_states, *borrowed, cache_index=self.cache_index, **context))
+        out = LayerOutput(*layer(hidden_states, *borrowed, embeddings, cache_index=self.cache_index, **others))
         if out.router_logits is not None:
             assert out.router_index is not None
             trace.record(layer, out.router_logits, out.router_index, context["token_mask"])

@@ -36,8 +36,8 @@ Probability = Annotated[float, Field(ge=0, lt=1)]
 class Dims:
     """The model's own resolved numbers at one place of the stack: what a template's unwritten keys derive from.
 
-    `d_model` is the stream's width here (shape_change alters it); `d_ff` is the width of `model.d_ff` or
-    mlp_ratio·d_model.
+    `d_model` is the stream's width here (shape_change alters it), `d_embedded` its width before the first layer (None:
+    unknown); `d_ff` is the width of `model.d_ff` or mlp_ratio·d_model.
     """
 
     d_model: int
@@ -51,6 +51,7 @@ class Dims:
     positional: Literal["rope", "none", "alibi", "learned"]
     rope_theta: float
     attn_dropout: float = 0.0
+    d_embedded: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,7 @@ def dims_of(model: ModelKeys, embedding: EmbeddingKeys, template: TemplateParts)
         max_seq_len=model.max_seq_len,
         positional=embedding.positional,
         rope_theta=embedding.rope_theta,
+        d_embedded=model.d_model,
     )
 
 

@@ -74,6 +74,11 @@ def ttt(inner: dict | None = None, **keys) -> dict:
     return {"type": "ttt_layer", "ttt": keys}
 
 
+def branched(selector: dict | None = None, **branches: dict) -> dict:
+    """A branched mixer with these branches."""
+    return {"type": "branched", "branched": {"branches": branches, "selector": selector or {"type": "learned_gate"}}}
+
+
 def moe(**keys) -> dict:
     """A mixture of 4 experts of which 2 are used, with these keys besides."""
     return {"type": "moe", "moe": {"experts": 4, "top_k": 2, "d_expert": 24, **keys}}
@@ -156,6 +161,11 @@ SHARED = [
     {"template": "a", "share": "once"},
     {"template": "b", "share": "twice", "repeat": 2},
 ]
+
+
+def quantised(dtype: str, *scope: str, **keys) -> dict:
+    """Quantisation-aware training of the weights that the globs name."""
+    return {"quant_aware_training": {"enabled": True, "dtype": dtype, "scope": list(scope), **keys}}
 
 
 def columns(connectivity: str, coefficient: float, **templates: str) -> dict:
@@ -270,6 +280,10 @@ SPECS = {
             integrator("discrete", body=[{"template": "b"}, {"template": "a"}]),
         ],
         tissue=columns("all_to_all", 0.5, first="a", second="b", third="narrow"),
+    ),
+    "fake_fp4": spec({"a": layer(ffn=moe()), "b": layer(mamba())}, compatibility=quantised("fp4", "*")),
+    "fake_fp8": spec(
+        {"a": layer(), "b": hyper(layer())}, compatibility=quantised("fp8", "*.ffn.*", "*eh_proj*"), head=mtp(1)
     ),
     "deep_supervision": spec(
         TWO,
@@ -421,6 +435,20 @@ SPECS = {
     ),
     "delta_hybrid": spec(
         {"delta": layer(delta(d_conv=2), norm={"unit_offset": True}), "full": layer(attention(gate=True))}
+    ),
+    "branched": spec({"d": layer(branched(local=attention(window=6), ssm=mamba(), full=attention(rope_theta=500.0)))}),
+    "branched_top_1": spec(
+        {"d": layer(branched({"type": "top_k", "input": "embedding"}, type=retnet(), keys=attention(window=9)))}
+    ),
+    "branched_top_2": spec(
+        {"d": layer(branched({"type": "top_k", "top_k": 2}, b=delta(), c=attention(rope=False), a=retnet(rope=False)))}
+    ),
+    "branched_everywhere": spec(
+        {
+            "a": hyper(layer(branched({"input": "embedding"}, x=attention(n_kv_heads=1), y=retnet()))),
+            "b": layer(branched({"type": "top_k", "input": "embedding"}, x=delta(), y=attention(window=5)), moe()),
+        },
+        [{"template": "a"}, streams({"type": "add"}), gated("b"), integrator("ode_euler", body="b")],
     ),
 }
 """A model of every kind, by name."""

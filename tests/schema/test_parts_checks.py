@@ -78,6 +78,13 @@ MIXERS = [
     ("heads-not-dividing", "ttt_layer", {"n_heads": 6}, DIMS, "n_heads"),
     ("ttt-head-odd", "ttt_layer", {"n_heads": 64}, DIMS, "n_heads"),
     ("ttt-hidden-unused", "ttt_layer", {"inner_model": {"type": "linear", "hidden": 8}}, DIMS, "inner_model.hidden"),
+    (
+        "selector-width",
+        "branched",
+        {"branches": TWO, "selector": {"input": "embedding"}},
+        replace(DIMS, d_embedded=2 * DIMS.d_model),
+        "selector.input",
+    ),
     ("value-heads-not-shared", "gated_deltanet", {"n_heads": 2, "n_value_heads": 5}, DIMS, "n_value_heads"),
     ("hyena-order-too-small", "hyena", {"depth": 1}, DIMS, "depth"),
     ("mamba-key-of-other-variant", "mamba", {"dt_rank": 4}, DIMS, "dt_rank"),

@@ -148,7 +148,7 @@ def test_gated_deltanet():
 def test_branches_are_counted_together():
     branched = mixer(type="branched", branches={"a": {"type": "attention"}, "b": {"type": "retnet"}})
     assert elements(branched) == elements(mixer()) + elements(mixer(type="retnet")) + 2 * d
-    assert "branches.a.q_proj.weight" in shapes(branched)
+    assert "branch_a.q_proj.weight" in shapes(branched)
 
 
 @pytest.mark.parametrize("depth", [2, 3])

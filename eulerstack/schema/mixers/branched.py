@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from eulerstack.schema.base import Dims, Keys, Parameter, Resolved, Size, linear, parameters_of
+from eulerstack.schema.base import Dims, Keys, Parameter, Resolved, Size, StateElements, linear, parameters_of
 from eulerstack.schema.mixers.single import SingleMixerKeys, check_single, resolve_single
 from eulerstack.schema.report import Report, below
 
@@ -63,8 +63,21 @@ class Branched:
         """The branches' own, and one score per branch. All branches run on every token."""
         for name, branch in self.branches.items():
             for parameter in parameters_of(branch, d_model):
-                yield parameter.below(f"branches.{name}")
+                yield parameter.below(f"branch_{name}")
         yield from linear("selector", d_model, len(self.branches), kind="router")
+
+    def state_elements(self, d_model: int, tokens: int) -> StateElements | None:
+        """The branches' together; None where one does not state its own."""
+        total: StateElements = {"fp32": 0, "model": 0}
+        for branch in self.branches.values():
+            elements = branch.state_elements(d_model, tokens) if hasattr(branch, "state_elements") else None
+            if elements is None:
+                return None
+            total = {
+                "fp32": total["fp32"] + elements.get("fp32", 0),
+                "model": total["model"] + elements.get("model", 0),
+            }
+        return total
 
 
 def check(keys: BranchedKeys, dims: Dims, report: Report) -> None:
@@ -80,3 +93,5 @@ def check(keys: BranchedKeys, dims: Dims, report: Report) -> None:
         report("selector-top-k-unused", ("selector", "top_k"), type=selector.type)
     elif selector.top_k and selector.top_k > len(keys.branches):
         report("top-k-above-branches", ("selector", "top_k"), top_k=selector.top_k, branches=len(keys.branches))
+    if selector.input == "embedding" and dims.d_embedded not in (None, dims.d_model):
+        report("selector-width", ("selector", "input"), d_embedded=dims.d_embedded, d_model=dims.d_model)

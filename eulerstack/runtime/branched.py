@@ -1,0 +1,90 @@
+"""Several mixers on one input, their outputs weighed per token.
+
+Features: branches of any other mixer; soft weights over all of them, or over the top_k with the largest, made to sum to
+1 again; a gate that reads the mixer's input or the token's embedding. Every branch sees every token, so that its state
+is whole whichever branches are chosen: a choice selects outputs and saves no work.
+
+Shape suffixes: B batch, T tokens, M d_model, N branches.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+from transformers.cache_utils import CacheLayerMixin
+
+from .positions import RopeRequest
+
+
+class Branched(nn.Module):
+    """out = Σ_n w_n · branch_n(x), with w = softmax(W_s g) over all branches, or over its `top_k` largest entries.
+
+    g is x, or the token's embedding as it entered the first layer (`selector.input`). A single chosen branch has the
+    weight 1, whose gradient is that of its share of the softmax over all (straight through), so that the gate learns.
+
+    Parameters: those of the branches, and N·M for the gate. State: the branches' states, one after the other. In states
+    and in the gate's rows branches are ordered by name. The gate is Shazeer's (2017), without noise.
+    """
+
+    def __init__(self, block: dict, branches: dict[str, nn.Module]):
+        super().__init__()
+        selector = block["mixer"]["branched"]["selector"]
+        self.top_k = selector["top_k"]
+        self.reads_embeddings = selector["input"] == "embedding"
+        self.names = sorted(branches)
+        for name in self.names:
+            self.add_module(f"branch_{name}", branches[name])
+        self.selector = nn.Linear(block["d_model"], len(branches), bias=False)
+
+    @property
+    def branches(self) -> list[nn.Module]:
+        """The mixers, in the order of their names."""
+        return [getattr(self, f"branch_{name}") for name in self.names]
+
+    def state_layers(self) -> list[CacheLayerMixin]:
+        """The branches', in order."""
+        return [state for branch in self.branches for state in branch.state_layers()]
+
+    def mask_kinds(self, cache_index: int) -> dict:
+        """All that a branch reads."""
+        return {
+            kind: place for at, branch in self._placed(cache_index) for kind, place in branch.mask_kinds(at).items()
+        }
+
+    def rope_requests(self) -> list[RopeRequest]:
+        """The branches', in order."""
+        return [request for branch in self.branches for request in branch.rope_requests()]
+
+    def forward(
+        self,
+        hidden_states: torch.Tensor,
+        embeddings: torch.Tensor | None = None,
+        cache_index: int = 0,
+        **context,
+    ) -> tuple[torch.Tensor | None, ...]:
+        """Mix `hidden_states` [B, T, M]; `embeddings` [B, T, M] are what entered the first layer.
+
+        Returns the output [B, T, M], and as the fifth entry the sum of the branches' own losses, if any has one.
+        """
+        weight_BTN = self.weigh(embeddings if self.reads_embeddings else hidden_states).to(hidden_states.dtype)
+        results = [branch(hidden_states, cache_index=at, **context) for at, branch in self._placed(cache_index)]
+        mixed = torch.stack([weight * out[0] for weight, out in zip(weight_BTN.split(1, -1), results, strict=True)])
+        losses = [out[4] for out in results if len(out) > 4 and out[4] is not None]
+        return mixed.sum(0), None, None, None, torch.stack(losses).sum() if losses else None
+
+    def weigh(self, read_BTM: torch.Tensor) -> torch.Tensor:
+        """The branches' weights [B, T, N] for each token, in fp32 at least."""
+        logits_BTN = self.selector(read_BTM.to(self.selector.weight.dtype))
+        share_BTN = logits_BTN.softmax(-1, dtype=torch.promote_types(logits_BTN.dtype, torch.float32))
+        if self.top_k is None:
+            return share_BTN
+        index_BTk = share_BTN.topk(self.top_k, dim=-1).indices
+        chosen_BTN = share_BTN * torch.zeros_like(share_BTN).scatter(-1, index_BTk, 1.0)
+        weight_BTN = chosen_BTN / chosen_BTN.sum(-1, keepdim=True)
+        return weight_BTN if self.top_k > 1 else weight_BTN + chosen_BTN - chosen_BTN.detach()
+
+    def _placed(self, cache_index: int) -> Iterator[tuple[int, nn.Module]]:
+        """Each branch with the place of its first state, the first branch's being `cache_index`."""
+        for branch in self.branches:
+            yield cache_index, branch
+            cache_index += len(branch.state_layers())
