@@ -48,7 +48,5 @@ def _sections(model: Model) -> Iterator[Finding]:
     for name, coefficient in hints["differentiation_objectives"].items():
         if coefficient:
             yield f"training_hints.differentiation_objectives.{name}", name
-    if model.compatibility.get("quant_aware_training", {}).get("enabled"):
-        yield "compatibility.quant_aware_training", "quant_aware_training"
     if model.execution_modes:
         yield "execution_modes", "execution_modes"

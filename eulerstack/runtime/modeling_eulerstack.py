@@ -24,6 +24,7 @@ from .cache import EulerStackCache
 from .configuration_eulerstack import EulerStackConfig
 from .decoder_layer import EulerStackDecoderLayer
 from .expert_balance import follow_optimizer, record_loads
+from .fake_quantization import quantise_in_training
 from .initialization import LAWS, apply_law, attach_laws
 from .lateral_exchange import build_exchanges
 from .masks import build_mask
@@ -85,6 +86,12 @@ class EulerStackPreTrainedModel(PreTrainedModel):
         super().__init__(config)
         self._keep_in_fp32_modules_strict = [*self._keep_in_fp32_modules_strict, *config.keep_in_fp32]
 
+    def _quantise_in_training(self, module: nn.Module, prefix: str) -> None:
+        """Round what the spec's `quant_aware_training` names below `module`, whose names stand below `prefix`."""
+        spec = self.config.v1_extensions.get("compatibility", {}).get("quant_aware_training", {})
+        if spec.get("enabled"):
+            quantise_in_training(module, spec, prefix, type(self)._keep_in_fp32_modules_strict)
+
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
         laws = getattr(module, LAWS, None)
@@ -127,6 +134,7 @@ class EulerStackModel(EulerStackPreTrainedModel):
         self.is_recurrent = any(getattr(module, "is_recurrent", False) for module in self.modules())
         self.boundary = NodeBoundary()
         self.gradient_checkpointing = False
+        self._quantise_in_training(self, "model.")
         self.post_init()
 
     def _share_rotary_embeddings(self) -> None:
@@ -292,6 +300,8 @@ class EulerStackForCausalLM(EulerStackPreTrainedModel, GenerationMixin):
         self.vocab_size = config.vocab_size
         self.lm_head = nn.Linear(config.embedding["d_embed"], config.vocab_size, bias=False)
         attach_laws(self, {n: law for n, law in config.init.items() if not n.startswith("model.")})
+        tied = self._tied_weights_keys["lm_head.weight"] if config.tie_word_embeddings else "lm_head.weight"
+        self._quantise_in_training(self.lm_head, tied.removesuffix("weight"))
         self.post_init()
 
     @can_return_tuple
