@@ -7,8 +7,8 @@ from eulerstack import i18n
 from eulerstack.diagnostics.diagnostic import REPORT_LIMIT, Diagnostic, Severity, printable
 from eulerstack.diagnostics.span import Span
 
-WIDTH = 100
-"""How many terminal cells of a source line are shown."""
+WIDTH = 72
+"""How many cells of a source line are shown: with its number it fits a terminal of 80 and a notebook's output."""
 TAB = 4
 
 _ANSI = {Severity.ERROR: "\x1b[1;31m", Severity.WARNING: "\x1b[1;33m", Severity.INFO: "\x1b[1;36m"}

@@ -1,7 +1,10 @@
 """From DOT to a picture: the system's `dot` where there is one, else pygraphviz's own, else the DOT text."""
 
+import os
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
@@ -66,4 +69,18 @@ def render(dot: str, format: str) -> bytes:
         import pygraphviz
     except ImportError as missing:
         raise NoLayoutEngineError("neither Graphviz' dot nor the pygraphviz package is installed") from missing
-    return pygraphviz.AGraph(string=dot).draw(format=format, prog="dot")
+    with _silent_stderr():
+        return pygraphviz.AGraph(string=dot).draw(format=format, prog="dot")
+
+
+@contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """Keep the layout library's own fontconfig, which grumbles about systems' newer files, off the terminal."""
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
