@@ -4,7 +4,6 @@ The compiler refuses a model that uses any of it, by name: never another block i
 """
 
 from collections.abc import Iterator
-from typing import Any
 
 from eulerstack.ir.nodes import Block, Model
 
@@ -27,18 +26,10 @@ def unsupported(model: Model) -> list[Finding]:
 def _block(block: Block) -> Iterator[Finding]:
     if block.mixer.type not in MIXERS:
         yield "mixer.type", block.mixer.type
-    elif block.mixer.type == "attention":
-        yield from _attention(block.mixer)
     if block.ffn is not None and block.ffn.type not in FFNS:
         yield "ffn.type", block.ffn.type
     if block.memory is not None:
         yield "memory.type", block.memory.type
-
-
-def _attention(attention: Any) -> Iterator[Finding]:
-    path = "mixer.attention"
-    if attention.compression is not None:
-        yield f"{path}.compression", attention.compression.type
 
 
 def _sections(model: Model) -> Iterator[Finding]:

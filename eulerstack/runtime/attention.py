@@ -100,6 +100,7 @@ class Attention(HeadAttention):
         """
         query_BHTD = self.queries(self.latent(hidden_states), position_embeddings)
         if self.borrows_keys:
+            assert shared_kv is not None
             key_BKSD, value_BKSD = shared_kv
         else:
             key_BKSD, value_BKSD = self.keys_and_values(hidden_states, position_embeddings)
@@ -125,8 +126,19 @@ class Attention(HeadAttention):
         return output, weights_BHTS, key_BKSD, value_BKSD
 
 
+class OwnTokenLayer(DynamicSlidingWindowLayer):
+    """The cache of a window of one token: nothing is kept. transformers' own slices from −0 here, and keeps all."""
+
+    def update(self, key_states: torch.Tensor, value_states: torch.Tensor, *args, **kwargs) -> tuple:
+        """The new keys and values as they are."""
+        self.lazy_initialization(key_states, value_states)
+        self.cumulative_length += key_states.shape[-2]
+        self.keys, self.values = key_states[..., :0, :], value_states[..., :0, :]
+        return key_states, value_states
+
+
 def key_value_cache(window: int | None) -> CacheLayerMixin:
     """An empty cache of keys and values, of the last `window` − 1 tokens or of all."""
-    if window is None or window == 1:  # transformers' sliding cache cannot keep 0 past tokens: it slices from −0
+    if window is None:
         return DynamicLayer()
-    return DynamicSlidingWindowLayer(sliding_window=window)
+    return OwnTokenLayer(sliding_window=1) if window == 1 else DynamicSlidingWindowLayer(sliding_window=window)

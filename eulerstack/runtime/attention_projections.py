@@ -27,6 +27,7 @@ class SoftmaxAttention(nn.Module):
         self.scaling, self.softcap = spec["scale"], spec["logit_softcap"]
         self.attention_dropout = spec["attn_drop"]
         self.is_causal = True
+        self.rope: RopeRequest | None = None
         self.mask_kind = mask_kind(config, spec)._replace(stored=block.get("borrowed_window", span(spec)))
         self.sliding_window = self.mask_kind.window
         sinks = spec["attention_sinks"]
@@ -68,7 +69,6 @@ class HeadAttention(SoftmaxAttention):
         bias, self.head_dim = spec["qkv_bias"], spec["head_dim"]
         self.qk_norm, self.v_from_k = spec["qk_norm"], spec["v_from_k"]
         self.borrows_keys = block.get("borrows_keys", False)
-        self.rope = None
         if spec["rope"]:
             self.rope = RopeRequest(spec["rope_theta"], spec["rope_dim"], spec["rope_scaled"], spec["rope_interleaved"])
         width, kv_width = self.n_heads * self.head_dim, spec["n_kv_heads"] * self.head_dim

@@ -1,5 +1,6 @@
 """One layer: a mixer over the sequence and a feed-forward over the width, joined to the residual stream."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -19,7 +20,7 @@ class LayerOutput(NamedTuple):
     """What a layer hands on. Flat, so that gradient checkpointing of either kind carries it.
 
     The stream [B, T, M]; of a mixture of experts its router's logits [B, T, E] and choice [B, T, K]; of an attention
-    that others borrow from, its keys and values.
+    that others borrow from, its keys and values; of a mixer with a loss of its own, that loss, in training.
     """
 
     hidden_states: torch.Tensor
@@ -27,6 +28,7 @@ class LayerOutput(NamedTuple):
     router_index: torch.Tensor | None = None
     key: torch.Tensor | None = None
     value: torch.Tensor | None = None
+    mixer_loss: torch.Tensor | None = None
 
 
 class EulerStackDecoderLayer(GradientCheckpointingLayer):
@@ -112,7 +114,7 @@ class EulerStackDecoderLayer(GradientCheckpointingLayer):
         if self.ffn is not None:
             hidden_states, rest = self._branch(hidden_states, self.ffn, self.ffn_norm, self.ffn_post_norm, for_ffn)
             routing = rest or routing
-        return LayerOutput(hidden_states, *routing, *(lent[1:3] if self.lends_keys else ()))
+        return LayerOutput(hidden_states, *routing, *self._handed_on(lent))
 
     def state_layers(self) -> list:
         """Fresh, empty cache layers for every stateful module of this layer; with depth gating, one for each row."""
@@ -150,6 +152,19 @@ class EulerStackDecoderLayer(GradientCheckpointingLayer):
         update = self.scaling * normed(norm_out, self.dropout(update))
         return write_back(x_BTnM, update, post, mixing), tuple(rest)
 
+    def _mix(self, x: torch.Tensor, **context) -> tuple:
+        """What the mixer returns, its output joined by the memory's."""
+        update, *rest = self.mixer(x, **context)
+        if self.memory is not None:
+            context["cache_index"] += len(self.mixer.state_layers())
+            update = update + self.memory(x, **context)
+        return update, *rest
+
+    def _handed_on(self, rest: Sequence) -> tuple:
+        """Key, value and loss of what a mixer returns beside its output: weights, key, value, loss, or fewer."""
+        weights, key, value, loss = (*rest, None, None, None, None)[:4]
+        return (key, value, loss) if self.lends_keys else (None, None, loss)
+
     def _parallel(self, x: torch.Tensor, context: dict, for_ffn: dict) -> LayerOutput:
         both = normed(self.mixer_norm, x)
         update, *lent = self.mixer(both, **context)
@@ -163,7 +178,7 @@ class EulerStackDecoderLayer(GradientCheckpointingLayer):
             update = update + normed(self.ffn_post_norm, self.dropout(fed))
         summed = x + self.scaling * update
         summed = normed(self.mixer_post_norm, summed) if self.position == "post" else summed
-        return LayerOutput(summed, *routing, *(lent[1:3] if self.lends_keys else ()))
+        return LayerOutput(summed, *routing, *self._handed_on(lent))
 
 
 def normed(norm: nn.Module | None, x: torch.Tensor) -> torch.Tensor:

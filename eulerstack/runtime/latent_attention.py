@@ -43,7 +43,6 @@ class LatentAttention(SoftmaxAttention):
         mla, bias = spec["mla"], spec["qkv_bias"]
         self.kv_rank, self.q_rank = mla["kv_rank"], mla["q_rank"]
         self.nope_dim, self.rope_dim, self.v_dim = mla["nope_dim"], mla["rope_dim"], mla["v_dim"]
-        self.rope = None
         if self.rope_dim:
             self.rope = RopeRequest(spec["rope_theta"], self.rope_dim, spec["rope_scaled"], spec["rope_interleaved"])
         query_width = self.n_heads * (self.nope_dim + self.rope_dim)

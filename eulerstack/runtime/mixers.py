@@ -35,7 +35,8 @@ MIXERS = {
 """A mixer is built as `Mixer(config, block, layer_idx)` from a resolved block and keeps this protocol:
 
 - `forward(hidden_states, **context)` → a tuple whose first entry is the output [B, T, M]; the second is for attention
-  weights, or None. The context is `decoder_layer.EulerStackDecoderLayer.forward`'s.
+  weights, or None; an attention's third and fourth are keys and values for others to borrow, and the fifth is a loss
+  that it adds in training, or None. The context is `decoder_layer.EulerStackDecoderLayer.forward`'s.
 - `state_layers()` → fresh, empty cache layers, in a fixed order; `context["cache_index"]` is the place of the first.
 - `mask_kinds(cache_index)` → the kinds of attention mask it reads, each with a cache layer of that kind.
 - `rope_requests()` → what it wants rotary embeddings of; the model sets each request's `key`.

@@ -109,7 +109,7 @@ def run_gated(model, layer, x_BTM: torch.Tensor, context: dict, cache_index: int
     index_Bk = None
     if layer.depth.by_rank:
         index_Bk = layer.depth.rank(choice.weight, context["token_mask"])
-    trace.depth_losses.append(layer.depth.loss(choice, index_Bk, context["token_mask"]))
+    trace.layer_losses.append(layer.depth.loss(choice, index_Bk, context["token_mask"]))
     if index_Bk is None:
         return _run_rows(model, layer, x_BTM, choice, context, cache_index, trace)
     return _run_ranked(model, layer, x_BTM, choice.weight, index_Bk, context, trace)
@@ -120,7 +120,8 @@ def _run_ranked(model, layer, x_BTM, weight_BT, index_Bk, context: dict, trace) 
     chosen_BkM = x_BTM.take_along_dim(index_Bk[..., None], dim=1)
     mask_BT = context["token_mask"]
     mask_Bk = torch.ones_like(index_Bk) if mask_BT is None else mask_BT.take_along_dim(index_Bk, dim=1)
-    update_BkM, routing = _update(model, layer, chosen_BkM, index_Bk, mask_Bk, None, context)
+    update_BkM, routing, loss = _update(model, layer, chosen_BkM, index_Bk, mask_Bk, None, context)
+    trace.layer_losses += loss
     for logits, index in routing:
         trace.record(layer, logits, index, mask_Bk)
     weighted = update_BkM * weight_BT.take_along_dim(index_Bk, dim=1)[..., None].to(update_BkM.dtype)
@@ -135,7 +136,7 @@ def _run_rows(model, layer, x_BTM, choice: Choice, context: dict, cache_index: i
         if not state.rows:
             state.rows = [EulerStackCache(layer.inner_state_layers()) for _ in range(x_BTM.shape[0])]
         state.advance(x_BTM.shape[1])
-    rows, routings = [], []
+    rows, routings, losses = [], [], []
     for row in range(x_BTM.shape[0]):
         index_1k = choice.chosen[row].nonzero().T
         x_1TM = x_BTM[row : row + 1]
@@ -146,12 +147,14 @@ def _run_rows(model, layer, x_BTM, choice: Choice, context: dict, cache_index: i
         chosen_1kM = x_1TM[:, index_1k[0]]
         cache = None if state is None else state.rows[row]
         mask_1k = None if cache is not None else torch.ones_like(index_1k)
-        update, routing = _update(model, layer, chosen_1kM, index_1k, mask_1k, cache, {**context, **own})
+        update, routing, loss = _update(model, layer, chosen_1kM, index_1k, mask_1k, cache, {**context, **own})
         routings += routing
+        losses += loss
         weighted = update * choice.weight[row, index_1k[0], None].to(update.dtype)
         rows.append(x_1TM.index_add(1, index_1k[0], weighted))
     if routings:  # one record a layer, whatever the number of rows
         trace.record(layer, *(torch.cat(parts, dim=1) for parts in zip(*routings, strict=True)), None)
+    trace.layer_losses += [loss / x_BTM.shape[0] for loss in losses]
     return torch.cat(rows)
 
 
@@ -160,10 +163,12 @@ def _row(tensor: torch.Tensor | None, row: int) -> torch.Tensor | None:
     return None if tensor is None else tensor[min(row, tensor.shape[0] - 1)][None]
 
 
-def _update(model, layer, x_BkM, index_Bk, mask_Bk, cache, context: dict) -> tuple[torch.Tensor, list[tuple]]:
+def _update(
+    model, layer, x_BkM, index_Bk, mask_Bk, cache, context: dict
+) -> tuple[torch.Tensor, list[tuple], list[torch.Tensor]]:
     """What the layer adds to the chosen tokens, run as a sequence of their own at their original positions.
 
-    The second value holds its router's logits and choice, if it has a router.
+    The second value holds its router's logits and choice, if it has a router, the third its mixer's loss, if any.
     """
     positions_Bk = context["position_ids"].expand(index_Bk.shape[0], -1).take_along_dim(index_Bk, dim=1)
     inner = model.layer_context(x_BkM, mask_Bk, positions_Bk, cache, layer.inner_mask_kinds(0))
@@ -172,4 +177,5 @@ def _update(model, layer, x_BkM, index_Bk, mask_Bk, cache, context: dict) -> tup
     embeddings = context["embeddings"].take_along_dim(index_Bk[..., None], dim=1) if layer.reads_embeddings else None
     others = {name: value for name, value in context.items() if name not in inner and name != "embeddings"}
     out = layer(x_BkM, None, None, embeddings, cache_index=0, **inner, **others)
-    return out[0] - x_BkM, [] if out[1] is None else [(out[1], out[2])]
+    routing = [] if out[1] is None else [(out[1], out[2])]
+    return out[0] - x_BkM, routing, [] if out[-1] is None else [out[-1]]

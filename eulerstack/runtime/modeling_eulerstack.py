@@ -42,14 +42,14 @@ from .token_losses import mean_cross_entropy, next_tokens, share_of_batch
 class EulerStackModelOutput(MoeModelOutputWithPast):
     """As transformers' output of a mixture of experts, with what losses are made of.
 
-    `routings`: what each router did, in order; `depth_losses`: those of Mixture-of-Depths routers; `readouts`: states
+    `routings`: what each router did, in order; `layer_losses`: those of depth routers and indexers; `readouts`: states
     [B, T, M] that are read out besides the last, in training; `ahead`: states [B, T, M] of the chain that predicts
     further tokens.
     """
 
     router_logits: tuple[torch.Tensor, ...] | None = None  # type: ignore[assignment]
     routings: tuple[Routing, ...] | None = None
-    depth_losses: tuple[torch.Tensor, ...] | None = None
+    layer_losses: tuple[torch.Tensor, ...] | None = None
     readouts: tuple[torch.Tensor, ...] | None = None
     ahead: tuple[torch.Tensor, ...] | None = None
 
@@ -218,7 +218,7 @@ class EulerStackModel(EulerStackPreTrainedModel):
             past_key_values=past_key_values,
             router_logits=tuple(r.logits for r in trace.routings) or None,
             routings=tuple(trace.routings) or None,
-            depth_losses=tuple(trace.depth_losses) or None,
+            layer_losses=tuple(trace.layer_losses) or None,
             readouts=tuple(map(self.finish, trace.readouts)) or None,
             ahead=tuple(ahead) or None,
         )
@@ -346,9 +346,9 @@ class EulerStackForCausalLM(EulerStackPreTrainedModel, GenerationMixin):
             aux_loss, weighted = _router_losses(outputs.routings)
             if labels is not None and self.training:
                 loss = loss + weighted.to(loss) * share_of_batch(next_tokens(labels, **kwargs), **kwargs)
-        if labels is not None and outputs.depth_losses is not None:
+        if labels is not None and outputs.layer_losses is not None:
             share = share_of_batch(next_tokens(labels, **kwargs), **kwargs)
-            loss = loss + sum(outputs.depth_losses).to(loss) * share
+            loss = loss + sum(outputs.layer_losses).to(loss) * share
         return MoeCausalLMOutputWithPast(
             loss=loss,
             aux_loss=aux_loss,

@@ -37,7 +37,7 @@ class Trace:
     """
 
     routings: list[Routing] = field(default_factory=list)
-    depth_losses: list[torch.Tensor] = field(default_factory=list)
+    layer_losses: list[torch.Tensor] = field(default_factory=list)
     lent: dict[int, tuple[torch.Tensor, torch.Tensor]] = field(default_factory=dict)
     columns: dict[int, torch.Tensor] = field(default_factory=dict)
     readouts: list[torch.Tensor] = field(default_factory=list)
@@ -82,6 +82,8 @@ class LayerStep:
         if out.router_logits is not None:
             assert out.router_index is not None
             trace.record(layer, out.router_logits, out.router_index, context["token_mask"])
+        if out.mixer_loss is not None:
+            trace.layer_losses.append(out.mixer_loss)
         if out.key is not None and out.value is not None:
             trace.lent[self.cache_index] = (out.key, out.value)
         return out.hidden_states

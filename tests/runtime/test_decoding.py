@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tests.runtime.models import SPECS, build, gap, tokens
+from tests.runtime.models import REFUSES_LEFT_PADDING, SPECS, build, gap, tokens
 
 CLOSE = 2e-5
 
@@ -38,7 +38,18 @@ def test_later_tokens_never_change_earlier_logits(name):
     assert gap(after[:, 23:], before[:, 23:]) > 1e-2
 
 
-@pytest.mark.parametrize("name", SPECS)
+@pytest.mark.parametrize("name", sorted(REFUSES_LEFT_PADDING))
+@torch.no_grad()
+def test_left_padding_that_would_shift_blocks_is_refused(name):
+    model = build(SPECS[name])
+    padded, mask = _pad_left(tokens(), 7), _pad_left(torch.ones_like(tokens()), 7)
+    with pytest.raises(ValueError, match="padding must stand on the right"):
+        model(padded, attention_mask=mask)
+    with pytest.raises(ValueError, match="padding must stand on the right"):
+        model.generate(padded, attention_mask=mask, max_new_tokens=2, pad_token_id=0)
+
+
+@pytest.mark.parametrize("name", [name for name in SPECS if name not in REFUSES_LEFT_PADDING])
 @torch.no_grad()
 def test_left_padding_changes_nothing(name):
     model = build(SPECS[name])
@@ -80,9 +91,10 @@ def test_generate_greedy_beams_and_samples(name):
     greedy = model.generate(ids, max_new_tokens=16, do_sample=False, pad_token_id=0)
     again = model.generate(ids, max_new_tokens=16, do_sample=False, pad_token_id=0, use_cache=False)
     assert torch.equal(greedy, again)
-    padded, mask = _pad_left(ids, 4), _pad_left(torch.ones_like(ids), 4)
-    left = model.generate(padded, attention_mask=mask, max_new_tokens=16, do_sample=False, pad_token_id=0)
-    assert torch.equal(left[:, 4:], greedy)
+    if name not in REFUSES_LEFT_PADDING:
+        padded, mask = _pad_left(ids, 4), _pad_left(torch.ones_like(ids), 4)
+        left = model.generate(padded, attention_mask=mask, max_new_tokens=16, do_sample=False, pad_token_id=0)
+        assert torch.equal(left[:, 4:], greedy)
     beams = [
         model.generate(ids, max_new_tokens=8, num_beams=3, do_sample=False, pad_token_id=0, use_cache=cached)
         for cached in (True, False)
