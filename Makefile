@@ -28,7 +28,7 @@ demo: setup  ## YAML -> HuggingFace model -> a minute of training -> text (PRESE
 	$(BIN)/eulerstack demo --preset $(PRESET) --seconds $(SECONDS)
 
 lab: setup  ## open the quickstart in JupyterLab (EULERSTACK_LANG=ko|en)
-	$(BIN)/jupyter lab tutorials/$(if $(filter en,$(EULERSTACK_LANG)),en,ko)/quickstart.ipynb
+	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) tutorials/$(if $(filter en,$(EULERSTACK_LANG)),en,ko)/quickstart.ipynb
 
 # mypy and import-linter see the mapped packages (magics/, presets/ ...) only in a real install.
 check: setup  ## formatting, lint, types, import contracts
