@@ -124,4 +124,7 @@ def _as_fp8(x: torch.Tensor) -> torch.Tensor:
 
 def _as_fp4(x: torch.Tensor) -> torch.Tensor:
     sizes = torch.tensor(FP4_VALUES, dtype=x.dtype, device=x.device)
-    return sizes[torch.bucketize(x.abs(), torch.tensor(FP4_BOUNDS, dtype=x.dtype, device=x.device))] * x.sign()
+    return (
+        sizes[torch.bucketize(x.abs().contiguous(), torch.tensor(FP4_BOUNDS, dtype=x.dtype, device=x.device))]
+        * x.sign()
+    )

@@ -80,9 +80,9 @@ class Blocks(NamedTuple):
     has_past: bool
 
     @property
-    def count(self) -> int:
-        """How many blocks become entries."""
-        return self.tokens.shape[1] - self.has_past
+    def are_none(self) -> bool:
+        """Whether no block is finished now."""
+        return self.tokens.shape[1] == self.has_past
 
 
 def take_blocks(

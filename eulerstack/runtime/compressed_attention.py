@@ -54,12 +54,15 @@ class BlockAttention(HeadAttention):
         if angles is not None:  # one row for all: what is kept is reordered by rows
             angles = tuple(angle.expand(hidden_states.shape[0], -1, -1) for angle in angles)
         blocks, kept = take_blocks(state, hidden_states, angles, self.block, self.overlap)
-        found = {"entries": self._entries(blocks)}
-        if self.indexer is not None:
-            found["index"] = self.indexer.entries(blocks)
+        before = {} if state is None or not state.seen else state.tensors
+        if before and blocks.are_none:
+            found = {name: before[name] for name in ("entries", "index") if name in before}
+        else:
+            found = {"entries": self._entries(blocks)}
+            if self.indexer is not None:
+                found["index"] = self.indexer.entries(blocks)
+            found = {name: torch.cat([before[name], new], dim=1) if before else new for name, new in found.items()}
         if state is not None:
-            if state.seen:
-                found = {name: torch.cat([state.tensors[name], new], dim=1) for name, new in found.items()}
             state.advance(hidden_states.shape[1], **kept, **found)
         return found["entries"], found.get("index")
 

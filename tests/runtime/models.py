@@ -75,7 +75,7 @@ def ttt(inner: dict | None = None, **keys) -> dict:
 
 
 def compressed(kind: str, block: int = 4, pool: str = "softmax_gated", indexer: dict | None = None, **keys) -> dict:
-    """A compressed attention with a window of 6; csa and nsa_learned with an indexer of 16 heads that picks 3 blocks."""
+    """A compressed attention, its window 6; csa and nsa_learned with an indexer of 16 heads that picks 3 blocks."""
     compression = {"type": kind, "m_block": block, "pool": pool}
     if kind != "hca":
         scorer = {"arch": "relu_mha", "n_heads": 16, "d_per_head": 6, "dtype": "fp32", **(indexer or {})}
