@@ -6,9 +6,9 @@ Read `decoder_layer.py` next, then the mixers and feed-forwards it names. Expert
 Works with torch ≥ 2.13 and transformers 5.23. Shape suffixes: B batch, T tokens, M d_model, V vocabulary, E experts.
 """
 
+import re
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import torch
 from torch import nn
@@ -34,7 +34,7 @@ from .packing import find_packing, is_packed
 from .positions import RopeSettings, RotaryEmbedding
 from .router import Router
 from .router_losses import Routing, load_balancing_loss, router_z_loss, sequence_balance_loss
-from .schedule import CollapseStep, LayerStep, Layout, NodeBoundary, Trace, plan_layers
+from .schedule import CollapseStep, LayerStep, Layout, NodeBoundary, RouterBoundary, Trace, plan_layers
 from .token_losses import mean_cross_entropy, next_tokens, share_of_batch
 
 
@@ -42,6 +42,7 @@ from .token_losses import mean_cross_entropy, next_tokens, share_of_batch
 class EulerStackModelOutput(MoeModelOutputWithPast):
     """As transformers' output of a mixture of experts, with what losses are made of.
 
+    `router_logits` [B·T, E], where asked for: in the order in which routers ran;
     `routings`: what each router did, in order; `layer_losses`: those of depth routers and indexers; `readouts`: states
     [B, T, M] that are read out besides the last, in training; `ahead`: states [B, T, M] of the chain that predicts
     further tokens.
@@ -68,18 +69,19 @@ class EulerStackPreTrainedModel(PreTrainedModel):
     _supports_attention_backend = True
     _keep_in_fp32_modules_strict = [
         "e_score_correction_bias",
-        r"\.A_log$",
-        r"\.D$",
-        r"\.dt_bias$",
-        r"\.sinks$",
-        r"_hyper\.",
-        r"\.collapses\.",
+        r"\bA_log$",
+        r"\bD$",
+        "dt_bias",
+        "sinks",
+        r"\w+_hyper",
+        "collapses",
     ]
     _can_record_outputs = {
         "hidden_states": OutputRecorder(
             NodeBoundary, capture_initial_hidden_state=False, num_hidden_layers_key="num_hidden_states"
         ),
         "attentions": SoftmaxAttention,
+        "router_logits": OutputRecorder(RouterBoundary),
     }
 
     def __init__(self, config: EulerStackConfig):
@@ -91,6 +93,13 @@ class EulerStackPreTrainedModel(PreTrainedModel):
         spec = self.config.v1_extensions.get("compatibility", {}).get("quant_aware_training", {})
         if spec.get("enabled"):
             quantise_in_training(module, spec, prefix, type(self)._keep_in_fp32_modules_strict)
+
+    def post_init(self) -> None:
+        """As transformers does; of what keeps fp32, only what this model has is remembered."""
+        super().post_init()
+        names = list(self.state_dict())
+        kept = (pattern for pattern in self._keep_in_fp32_modules_strict if any(re.search(pattern, n) for n in names))
+        self._keep_in_fp32_modules_strict = set(kept)
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
@@ -127,12 +136,12 @@ class EulerStackModel(EulerStackPreTrainedModel):
         self.lateral = build_exchanges(config.lateral)
         final_norm = config.head["final_norm"]
         self.norm = build_norm(final_norm, d_model) if final_norm else None
-        self.rotary = nn.ModuleDict()
+        self.rotary_emb = nn.ModuleDict()
         self.mtp = build_chain(config)
         self._share_rotary_embeddings()
         self._attach_laws(plans)
         self.is_recurrent = any(getattr(module, "is_recurrent", False) for module in self.modules())
-        self.boundary = NodeBoundary()
+        self.boundary, self.router_boundary = NodeBoundary(), RouterBoundary()
         self.gradient_checkpointing = False
         self._quantise_in_training(self, "model.")
         self.post_init()
@@ -148,7 +157,7 @@ class EulerStackModel(EulerStackPreTrainedModel):
                     scaling = self.config.rope_parameters if request.scaled else {"rope_type": "default"}
                     parameters = {**scaling, "rope_theta": request.theta}
                     settings = RopeSettings(parameters, request.dim, self.config.max_position_embeddings)
-                    self.rotary[known[identity]] = RotaryEmbedding(settings)
+                    self.rotary_emb[known[identity]] = RotaryEmbedding(settings)
                 request.key = known[identity]
 
     def _attach_laws(self, plans: dict[int, dict]) -> None:
@@ -211,12 +220,13 @@ class EulerStackModel(EulerStackPreTrainedModel):
         ahead: list[torch.Tensor] = []
         if predict_ahead:
             ahead = run_chain(self, hidden_states, inputs_embeds, context, attention_mask, trace)
+        for routing in trace.routings:
+            self.router_boundary(routing.logits)
         if self.training and torch.is_grad_enabled():
             self._count_loads(trace.routings)
         return EulerStackModelOutput(
             last_hidden_state=self.project_out(hidden_states),
             past_key_values=past_key_values,
-            router_logits=tuple(r.logits for r in trace.routings) or None,
             routings=tuple(trace.routings) or None,
             layer_losses=tuple(trace.layer_losses) or None,
             readouts=tuple(map(self.finish, trace.readouts)) or None,
@@ -232,10 +242,15 @@ class EulerStackModel(EulerStackPreTrainedModel):
             inputs = {"input_ids": packing.unpack(input_ids)}
         positions = packing.unpack(position_ids.expand(inputs_embeds.shape[:2]))
         out = self(**inputs, attention_mask=packing.mask, position_ids=positions, use_cache=False, **kwargs)
-        for name in ("readouts", "ahead", "router_logits"):
+        for name in ("readouts", "ahead"):
             states = getattr(out, name) or ()
-            packed = (packing.pack(s, inputs_embeds) if s.shape[:2] == packing.index.shape else s for s in states)
-            setattr(out, name, tuple(packed) or None)
+            setattr(out, name, tuple(packing.pack(state, inputs_embeds) for state in states) or None)
+        # What hooks recorded of the rows, they record again as it is packed.
+        for state in out.hidden_states or ():
+            self.boundary(packing.pack(state, inputs_embeds))
+        for routing in out.routings or ():
+            whole = routing.logits.shape[:2] == packing.index.shape
+            self.router_boundary(packing.pack(routing.logits, inputs_embeds) if whole else routing.logits)
         out.last_hidden_state = packing.pack(out.last_hidden_state, inputs_embeds)
         return out
 
@@ -251,7 +266,7 @@ class EulerStackModel(EulerStackPreTrainedModel):
                 )
                 for kind, cache_index in mask_kinds.items()
             },
-            "position_embeddings": {key: rotary(hidden_states, position_ids) for key, rotary in self.rotary.items()},
+            "position_embeddings": {key: rope(hidden_states, position_ids) for key, rope in self.rotary_emb.items()},
             "position_ids": position_ids,
             "token_mask": token_mask,
             "past_key_values": past_key_values,
@@ -325,7 +340,10 @@ class EulerStackForCausalLM(EulerStackPreTrainedModel, GenerationMixin):
         every step's. In evaluation the loss is the last state's cross-entropy alone. `aux_loss` is the load-balancing
         loss by itself, uniform routing giving top_k.
         """
+        if output_router_logits is None:
+            output_router_logits = self.config.output_router_logits
         outputs = self.model(
+            output_router_logits=output_router_logits,
             input_ids=input_ids,
             attention_mask=attention_mask,
             position_ids=position_ids,
@@ -342,7 +360,7 @@ class EulerStackForCausalLM(EulerStackPreTrainedModel, GenerationMixin):
             loss = self._token_loss(outputs, logits, labels, **kwargs)
         if labels is not None and outputs.ahead is not None:
             loss = loss + self._loss_ahead(outputs.ahead, labels, attention_mask, position_ids, **kwargs)
-        if outputs.router_logits is not None and (output_router_logits or labels is not None):
+        if outputs.routings is not None and (output_router_logits or labels is not None):
             aux_loss, weighted = _router_losses(outputs.routings)
             if labels is not None and self.training:
                 loss = loss + weighted.to(loss) * share_of_batch(next_tokens(labels, **kwargs), **kwargs)
@@ -356,7 +374,7 @@ class EulerStackForCausalLM(EulerStackPreTrainedModel, GenerationMixin):
             past_key_values=outputs.past_key_values,
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
-            router_logits=_flatten(outputs.router_logits) if output_router_logits and outputs.router_logits else None,
+            router_logits=outputs.router_logits or None,
         )
 
     def read_out(self, hidden_states: torch.Tensor) -> torch.Tensor:
@@ -434,11 +452,6 @@ def _router_losses(routings: tuple[Routing, ...]) -> tuple[torch.Tensor, torch.T
             losses = [sequence_balance_loss(routing, coefficients.affinity) for routing in group]
             weighted = weighted + coefficients.sequence * torch.stack(losses).sum()
     return balance, weighted
-
-
-def _flatten(router_logits: tuple[torch.Tensor, ...]) -> Any:
-    """Per layer [B·T, E], the form in which transformers' models return router logits."""
-    return tuple(logits.flatten(0, 1) for logits in router_logits)
 
 
 __all__ = ["EulerStackForCausalLM", "EulerStackModel", "EulerStackPreTrainedModel"]

@@ -29,6 +29,13 @@ class NodeBoundary(nn.Identity):
     """Passes the stream on between the schedule's entries: where `output_hidden_states` reads it."""
 
 
+class RouterBoundary(nn.Flatten):
+    """[B, T, E] → [B·T, E]: where `output_router_logits` reads every router's logits, in transformers' form."""
+
+    def __init__(self):
+        super().__init__(0, 1)
+
+
 @dataclass
 class Trace:
     """What a forward leaves beside the stream.
