@@ -2,7 +2,8 @@
 
 What makes the architecture what it is stays: which block follows which, query heads per key/value head, ffn width per
 stream width, experts chosen per token, windows shorter than the sequence. The twin is 64 wide and 256 tokens long, with
-a vocabulary of 320 that holds a byte tokenizer's 256 bytes and special tokens.
+a vocabulary of 320 that holds a byte tokenizer's 256 bytes and special tokens. Where many different layers would make
+it large all the same, its ffns are narrower.
 """
 
 from collections.abc import Sequence
@@ -17,12 +18,19 @@ from eulerstack.ir.lower import lower
 from eulerstack.ir.nodes import Integrator, Layer, Model, Node, Parallel, Stream
 from eulerstack.ir.print import to_plain
 from eulerstack.ir.shrink_templates import HEAD_DIM, Plain, Scale, shrink_template
+from eulerstack.ir.totals import count
 from eulerstack.ir.yaml_text import dump
 from eulerstack.schema import Spec, check
 
 D_MODEL = 64
 VOCAB_SIZE = 320
 MAX_SEQ_LEN = 256
+FFN_WIDTHS = (256, 128, 64)
+"""The largest width of an ffn; of experts half as much. The first that keeps the twin small is taken, else the last."""
+
+LARGEST = 1_000_000
+"""Parameters of a small twin."""
+
 FEW_LAYERS = 8
 """A run of one block is kept twice where the twin stays this short."""
 
@@ -32,8 +40,16 @@ AnyNode = TypeVar("AnyNode", Node, Layer)
 def shrink(original: Spec | Model) -> Model:
     """The tiny twin, itself a canonical model. Raises EulerStackError where the spec cannot be lowered."""
     model = lower(original) if isinstance(original, Spec) else original
+    for width in FFN_WIDTHS:
+        twin = _twin(model, width)
+        if count(twin).total < LARGEST:
+            break
+    return twin
+
+
+def _twin(model: Model, largest_ff: int) -> Model:
     plain = to_plain(replace(model, schedule=_shrink_schedule(model.schedule)))
-    scale = Scale(width=D_MODEL / model.d_model, length=MAX_SEQ_LEN / model.max_seq_len)
+    scale = Scale(width=D_MODEL / model.d_model, length=MAX_SEQ_LEN / model.max_seq_len, largest_ff=largest_ff)
     _shrink_model(plain, model, scale)
     _shrink_embedding(plain, model, scale)
     for block in model.blocks:

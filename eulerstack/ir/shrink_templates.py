@@ -10,8 +10,6 @@ Plain = dict[str, Any]
 HEAD_DIM = 32
 STATE_HEAD_DIM = 16
 LARGEST_GROUP = 16
-LARGEST_FF = 256
-LARGEST_EXPERT = 128
 MOST_CHOSEN = 4
 CHUNK = 16
 D_STATE = 16
@@ -19,10 +17,11 @@ D_STATE = 16
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """By how much the width and the length of a model shrink."""
+    """By how much the width and the length of a model shrink, and how wide an ffn may stay."""
 
     width: float
     length: float
+    largest_ff: int
 
     def wide(self, size: int) -> int:
         """A width of the stream: a multiple of 16."""
@@ -34,7 +33,11 @@ class Scale:
 
     def d_ff(self, size: int) -> int:
         """An ffn's width."""
-        return self.narrow(size, 8, LARGEST_FF)
+        return self.narrow(size, 8, self.largest_ff)
+
+    def d_expert(self, size: int) -> int:
+        """An expert's width."""
+        return self.narrow(size, 8, self.largest_ff // 2)
 
     def window(self, tokens: int) -> int:
         """A window, shorter than the twin's sequences and never longer than it was."""
@@ -171,8 +174,8 @@ def _moe(keys: Plain, scale: Scale) -> None:
     chosen = min(keys["top_k"], MOST_CHOSEN)
     keys["experts"] = min(before, max(4, 2 * chosen))
     keys["top_k"] = min(chosen, keys["experts"])
-    keys["d_expert"] = scale.narrow(keys["d_expert"], 8, LARGEST_EXPERT)
-    keys["d_shared"] = scale.narrow(keys["d_shared"], 8, LARGEST_EXPERT)
+    keys["d_expert"] = scale.d_expert(keys["d_expert"])
+    keys["d_shared"] = scale.d_expert(keys["d_shared"])
     keys["shared_experts"] = min(keys["shared_experts"], 2)
     limit = keys["balance"].get("group_limit")
     if keys["n_groups"] > 1 and keys["experts"] < before:

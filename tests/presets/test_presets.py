@@ -1,17 +1,18 @@
 """What can be said of every preset without building it: valid, as large as announced, stable, described."""
 
+from difflib import unified_diff
 from functools import cache
+from itertools import islice
 
 import pytest
 
 from eulerstack import api, i18n, library
 from eulerstack.diagnostics import Source
-from eulerstack.ir import count, laws, parameter_table
+from eulerstack.ir import count
 from tests.presets.golden import GOLDEN, render
 from tests.presets.sizes import ACTIVE_TOLERANCE, SIZES, TOTAL_TOLERANCE
 
 NAMES = library.names()
-TWIN_LIMIT = 10**6
 
 load = cache(api.load)
 
@@ -72,16 +73,11 @@ def test_lowering_ends_where_it_began(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_its_twin_is_tiny(name: str) -> None:
-    twin = api.load(api.shrink(name)).model
-    assert count(twin).total < TWIN_LIMIT
-    assert laws(twin).keys() == {parameter.name for parameter in parameter_table(twin)}
-
-
-@pytest.mark.parametrize("name", NAMES)
 def test_golden_files_are_current(name: str) -> None:
     for file, text in render(name).items():
-        assert (GOLDEN / name / file).read_text("utf-8") == text, f"{file} differs; `make golden` and read the diff"
+        before = (GOLDEN / name / file).read_text("utf-8")
+        changes = unified_diff(before.splitlines(), text.splitlines(), file, "now", lineterm="", n=0)
+        assert list(islice(changes, 40)) == [], "`make golden` and read the diff"
 
 
 @pytest.mark.parametrize("lang", ["ko", "en"])

@@ -11,7 +11,7 @@ import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from eulerstack import api, library
-from eulerstack.ir import parameter_table
+from eulerstack.ir import laws, parameter_table
 
 NAMES = library.names()
 EVERYDAY = {
@@ -83,8 +83,9 @@ def model(twin: tuple[api.Loaded, Path]) -> PreTrainedModel:
 
 def test_it_has_the_tensors_that_the_ir_counts(twin: tuple[api.Loaded, Path], model: PreTrainedModel) -> None:
     built = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
-    table = [parameter for parameter in parameter_table(twin[0].model) if not parameter.buffer]
-    assert built == {parameter.name: parameter.shape for parameter in table}
+    table = parameter_table(twin[0].model)
+    assert built == {parameter.name: parameter.shape for parameter in table if not parameter.buffer}
+    assert laws(twin[0].model).keys() == {parameter.name for parameter in table}
 
 
 def test_every_tensor_learns(model: PreTrainedModel) -> None:
