@@ -93,7 +93,8 @@ def _experts(parts: Parts, findings: Findings) -> None:
         if moe.capacity_factor < CAPACITY_FACTOR:
             value = f"{moe.capacity_factor:g}"
             findings.add("capacity-factor-small", (*at, "capacity_factor"), value=value, limit=CAPACITY_FACTOR)
-        if moe.affinity == "sqrt_softplus" and not moe.bias_correction.enabled:
+        chosen = moe.routing.type == "learned"  # a hash's choice needs no balance
+        if moe.affinity == "sqrt_softplus" and chosen and not moe.bias_correction.enabled:
             findings.add("sqrt-softplus-uncorrected", (*at, "affinity"))
 
 
