@@ -33,7 +33,13 @@ def fresh(model: Model, *, seed: int, tokenizer: Mode) -> Brought:
     """Initial weights and the tokenizer that the spec names."""
 
     def save(directory: Path) -> SavedTokenizer:
-        sizes = {"vocab_size": model.vocab_size, "max_length": model.max_seq_len}
-        return save_tokenizer(model.tokenizer, directory, mode=tokenizer, **sizes)
+        return save_tokenizer(
+            model.tokenizer,
+            directory,
+            vocab_size=model.vocab_size,
+            max_length=model.max_seq_len,
+            mode=tokenizer,
+            transition=(model.transition or {}).get("token"),
+        )
 
     return Brought(stream=drawn(seed), dtypes={}, tokenizer=save, seed=seed)

@@ -11,11 +11,10 @@ from typing import Any
 
 from eulerstack import __version__
 from eulerstack.compiler.tokenizer import SpecialIds
-from eulerstack.ir.laws import InitPolicy, laws_of
+from eulerstack.ir.laws import InitPolicy, laws
 from eulerstack.ir.modules import Numbered, number_modules
 from eulerstack.ir.nodes import DepthGating, Integrator, Layer, Merge, Model, Node, Parallel, Stream
-from eulerstack.ir.parameters import entry_width, parameter_table
-from eulerstack.ir.precision import fp32_patterns
+from eulerstack.ir.parameters import entry_width, fp32_patterns
 from eulerstack.ir.print import plain_schedule, to_plain
 from eulerstack.ir.reserved import insert
 from eulerstack.ir.tissue import lateral_config
@@ -55,8 +54,7 @@ def config_dict(model: Model, ids: SpecialIds | None = None) -> Plain:
     """The content of config.json. `ids` are the special tokens of the tokenizer saved beside it, if there is one."""
     ids = ids or SpecialIds()
     plain = to_plain(replace(model, reserved={}))
-    table = parameter_table(model)
-    found = laws_of(InitPolicy.of(model), table)
+    found = laws(model)
     return {
         "model_type": MODEL_TYPE,
         "architectures": [CAUSAL_LM],
@@ -70,12 +68,13 @@ def config_dict(model: Model, ids: SpecialIds | None = None) -> Plain:
         "bos_token_id": ids.bos,
         "eos_token_id": ids.eos,
         "pad_token_id": ids.pad,
+        "transition_token_id": ids.transition,
         "embedding": as_plain(model.embedding),
         "blocks": _blocks(model, found),
         "schedule": _schedule(model, found),
         "head": as_plain(model.head),
         "lateral": lateral_config(model),
-        "keep_in_fp32": fp32_patterns(model, table),
+        "keep_in_fp32": fp32_patterns(model),
         "init": {name: law for name, law in found.items() if not name.startswith("model.layers.")},
         "training_hints": plain["training_hints"],
         "v1_extensions": {

@@ -2,8 +2,9 @@
 
 A process can be ended; a thread that hangs in a name look-up cannot. The cache is asked first. If it has no tokenizer
 of that name, the hub is, for `hub_seconds` in all: then the process ends itself, whatever it waits for. The request:
-`{"name", "directory", "add_bos", "pad_token", "max_length", "hub_seconds"}`. The answer is one line of JSON on stdout:
-`{"size", "bos", "eos", "pad"}`, or `{"reason": offline | timeout | absent | broken, "detail"}`.
+`{"name", "directory", "add_bos", "pad_token", "transition", "max_length", "hub_seconds"}`. The answer is one line of
+JSON on stdout: `{"size", "bos", "eos", "pad", "transition"}`, or `{"reason": offline | timeout | absent | broken,
+"detail"}`.
 
 It imports nothing of EulerStack, so that it runs from its path alone.
 """
@@ -40,6 +41,7 @@ def main(request: dict[str, Any]) -> dict[str, Any]:
         with contextlib.redirect_stdout(sys.stderr):
             tokenizer = find(request["name"], request["hub_seconds"])
             prepare(tokenizer, request["add_bos"], request["pad_token"])
+            transition = add_transition(tokenizer, request["transition"])
             tokenizer.model_max_length = request["max_length"]
             save(tokenizer, Path(request["directory"]), request["add_bos"])
     except UnavailableError as missing:
@@ -49,6 +51,7 @@ def main(request: dict[str, Any]) -> dict[str, Any]:
         "bos": tokenizer.bos_token_id,
         "eos": tokenizer.eos_token_id,
         "pad": tokenizer.pad_token_id,
+        "transition": transition,
     }
 
 
@@ -111,6 +114,15 @@ def prepare(tokenizer: Any, add_bos: bool, pad_token: str | None) -> None:
     if begins != wanted or ends:
         tokenizer.add_bos_token = wanted
         tokenizer.add_eos_token = False
+
+
+def add_transition(tokenizer: Any, token: str | None) -> int | None:
+    """The id of the token that ends a phase, which becomes a special token if it is not in the vocabulary."""
+    if token is None:
+        return None
+    if token not in tokenizer.get_vocab():
+        tokenizer.add_tokens([token], special_tokens=True)
+    return tokenizer.convert_tokens_to_ids(token)
 
 
 def save(tokenizer: Any, directory: Path, add_bos: bool) -> None:

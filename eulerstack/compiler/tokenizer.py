@@ -30,12 +30,13 @@ BYTES = 256
 class SpecialIds:
     """The ids that generation and padding need; None where the tokenizer has no such token, or is not known.
 
-    An imported model may end at any of several tokens.
+    An imported model may end at any of several tokens. `transition` ends a phase (`transition.token` of the spec).
     """
 
     bos: int | None = None
     eos: int | list[int] | None = None
     pad: int | None = None
+    transition: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +49,23 @@ class SavedTokenizer:
 
 
 def save_tokenizer(
-    contract: dict[str, Any], directory: Path, *, vocab_size: int, max_length: int, mode: Mode = "auto"
+    contract: dict[str, Any],
+    directory: Path,
+    *,
+    vocab_size: int,
+    max_length: int,
+    mode: Mode = "auto",
+    transition: str | None = None,
 ) -> SavedTokenizer:
-    """Write the tokenizer that the contract names into `directory`.
+    """Write the tokenizer that the contract names into `directory`, with `transition` among its special tokens.
 
     Raises CompileError if it does not fit the vocabulary (`byte`), or is missing or does not fit under `require`.
     """
     if mode == "skip":
         return SavedTokenizer(exists=False)
     if contract["type"] == "byte":
-        return SavedTokenizer(exists=True, ids=_save_byte(contract, directory, vocab_size, max_length))
-    return _save_published(contract, directory, vocab_size, max_length, mode)
+        return SavedTokenizer(exists=True, ids=_save_byte(contract, directory, vocab_size, max_length, transition))
+    return _save_published(contract, directory, vocab_size, max_length, mode, transition)
 
 
 def byte_alphabet() -> dict[str, int]:
@@ -69,8 +76,11 @@ def byte_alphabet() -> dict[str, int]:
     return {characters[byte]: byte for byte in range(BYTES)}
 
 
-def _save_byte(contract: dict[str, Any], directory: Path, vocab_size: int, max_length: int) -> SpecialIds:
-    """Ids 0–255 are the bytes of the text in UTF-8; then pad 256, bos 257, eos 258. Every text survives the round trip.
+def _save_byte(
+    contract: dict[str, Any], directory: Path, vocab_size: int, max_length: int, transition: str | None
+) -> SpecialIds:
+    """Ids 0–255 are the bytes of the text in UTF-8; then pad 256, bos 257, eos 258, and a transition token if there is
+    one. Every text survives the round trip.
 
     `pad_token` renames pad, or names the one of `<bos>`, `<eos>` that pads instead.
     """
@@ -79,6 +89,8 @@ def _save_byte(contract: dict[str, Any], directory: Path, vocab_size: int, max_l
     bos, eos = "<bos>", "<eos>"
     asked = contract.get("pad_token") or "<pad>"
     specials = ["<pad>" if asked in (bos, eos) else asked, bos, eos]
+    if transition is not None and transition not in specials:
+        specials.append(transition)
     if vocab_size < BYTES + len(specials):
         raise error("byte-vocabulary", params={"vocab_size": vocab_size, "needed": BYTES + len(specials)})
     tokenizer = Tokenizer(models.BPE(vocab=byte_alphabet(), merges=[]))
@@ -105,35 +117,36 @@ def _save_byte(contract: dict[str, Any], directory: Path, vocab_size: int, max_l
         "tokenizer_class": "TokenizersBackend",
     }
     (directory / "tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n", "utf-8")
-    return SpecialIds(*(tokenizer.token_to_id(token) for token in (bos, eos, asked)))
+    return SpecialIds(*(token and tokenizer.token_to_id(token) for token in (bos, eos, asked, transition)))
 
 
 def _save_published(
-    contract: dict[str, Any], directory: Path, vocab_size: int, max_length: int, mode: Mode
+    contract: dict[str, Any], directory: Path, vocab_size: int, max_length: int, mode: Mode, transition: str | None
 ) -> SavedTokenizer:
     """Fetch in a child process; keep the files only if every id they can give is below `vocab_size`."""
     name = contract["pretrained"]
     staging = directory / ".tokenizer"
     staging.mkdir()
     try:
-        answer = _fetch(contract, staging, max_length)
+        answer = _fetch(contract, staging, max_length, transition)
         if "reason" in answer:
             return _without("tokenizer-unavailable", mode, fix=answer["reason"], name=name, detail=answer["detail"])
         if answer["size"] > vocab_size:
             return _without("tokenizer-too-large", mode, name=name, size=answer["size"], vocab_size=vocab_size)
         for path in sorted(staging.iterdir()):
             path.rename(directory / path.name)
-        return SavedTokenizer(exists=True, ids=SpecialIds(answer["bos"], answer["eos"], answer["pad"]))
+        return SavedTokenizer(exists=True, ids=SpecialIds(*(answer[n] for n in ("bos", "eos", "pad", "transition"))))
     finally:
         shutil.rmtree(staging)
 
 
-def _fetch(contract: dict[str, Any], staging: Path, max_length: int) -> dict[str, Any]:
+def _fetch(contract: dict[str, Any], staging: Path, max_length: int, transition: str | None) -> dict[str, Any]:
     request = {
         "name": contract["pretrained"],
         "directory": str(staging),
         "add_bos": contract.get("add_bos", True),
         "pad_token": contract.get("pad_token"),
+        "transition": transition,
         "max_length": max_length,
         "hub_seconds": HUB_SECONDS,
     }

@@ -11,6 +11,7 @@ def cache_bytes(model: Model, tokens: int) -> tuple[int | None, ...]:
     """Bytes of cache per sequence after `tokens` tokens, for each entry of the schedule; None where none is stated.
 
     A depth-gated layer keeps what its chosen tokens need; how many are chosen depends on the text, so all are counted.
+    What notes the phases of tokens (`execution_modes`) belongs to no entry.
     """
     return tuple(_node_bytes(model, node, tokens) for node in model.schedule)
 

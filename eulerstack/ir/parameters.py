@@ -19,7 +19,7 @@ from eulerstack.ir.nodes import (
     Parallel,
     ShapeChange,
 )
-from eulerstack.ir.precision import under_policy
+from eulerstack.ir.precision import is_layered, patterns, under_policy
 from eulerstack.ir.tissue import exchanges
 from eulerstack.schema.base import ONES, ZEROS, Init, Parameter, linear, parameters_of
 from eulerstack.schema.ffn import Moe
@@ -41,6 +41,11 @@ def parameter_table(model: Model) -> tuple[Parameter, ...]:
     Raises UnknownParameters for a primitive that states none.
     """
     return tuple(under_policy(model, _model_parameters(model)))
+
+
+def fp32_patterns(model: Model) -> list[str]:
+    """Which tensors the model's dtype policy keeps in fp32 beyond the state constants: regular expressions of names."""
+    return patterns(parameter_table(model)) if is_layered(model) else []
 
 
 def root_parameters(model: Model) -> tuple[Parameter, ...]:

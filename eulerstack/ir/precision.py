@@ -15,15 +15,18 @@ ROUTERS = ("router", "depth", "selector")
 
 def under_policy(model: Model, parameters: Iterable[Parameter]) -> Iterator[Parameter]:
     """The parameters, those that the model's policy keeps in fp32 marked so."""
-    layered = model.compatibility["dtype_policy"] == "layered_safe"
+    layered = is_layered(model)
     for parameter in parameters:
         yield replace(parameter, fp32=True) if layered and _is_delicate(parameter) else parameter
 
 
-def fp32_patterns(model: Model, parameters: Iterable[Parameter]) -> list[str]:
-    """What the runtime keeps in fp32 for the sake of the policy: regular expressions of names below the base model."""
-    if model.compatibility["dtype_policy"] == "uniform":
-        return []
+def is_layered(model: Model) -> bool:
+    """Whether norms and routers stay in fp32."""
+    return model.compatibility["dtype_policy"] == "layered_safe"
+
+
+def patterns(parameters: Iterable[Parameter]) -> list[str]:
+    """The norms and routers among the parameters, as regular expressions of names below the base model."""
     return sorted({_pattern(parameter.name) for parameter in parameters if _is_delicate(parameter)})
 
 

@@ -39,5 +39,3 @@ def _sections(model: Model) -> Iterator[Finding]:
     for name, coefficient in hints["differentiation_objectives"].items():
         if coefficient:
             yield f"training_hints.differentiation_objectives.{name}", name
-    if model.execution_modes:
-        yield "execution_modes", "execution_modes"

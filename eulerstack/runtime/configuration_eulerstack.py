@@ -47,6 +47,7 @@ class EulerStackConfig(PreTrainedConfig):
     embedding: Any = None
     head: Any = None
     lateral: Any = None
+    transition_token_id: int | None = None
     keep_in_fp32: Any = None
     init: Any = None
     training_hints: Any = None

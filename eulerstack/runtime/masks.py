@@ -6,8 +6,9 @@ Shape suffixes: B batch, H heads, T queries, S keys.
 from typing import NamedTuple
 
 import torch
-from transformers.masking_utils import create_causal_mask, create_sliding_window_causal_mask
+from transformers.masking_utils import and_masks, create_causal_mask, create_sliding_window_causal_mask
 
+from .execution_modes import hides_keys
 from .positions import alibi_slopes
 
 
@@ -31,7 +32,7 @@ class MaskKind(NamedTuple):
     def implementation(self, config) -> str:
         """The attention implementation that can follow this mask: flash attention knows plain windows only."""
         chosen = config._attn_implementation
-        beyond_flash = self.dilation > 1 or self.distant is not None or self.alibi_heads > 0
+        beyond_flash = self.dilation > 1 or self.distant is not None or self.alibi_heads > 0 or hides_keys(config)
         return "eager" if self.eager or (beyond_flash and "flash" in chosen) else chosen
 
     @property
@@ -66,11 +67,13 @@ def build_mask(
     past_key_values,
     position_ids: torch.Tensor,
     layer_idx: int,
+    seen=None,
 ):
     """The mask for all layers of `kind`, in the form the attention implementation wants (None: plain causal).
 
     `attention_mask` is `[B, S]` with 0 for padding, or a ready 4-D mask, which is passed through. `layer_idx` is one
-    cache layer of this kind. Raises ValueError where the attention implementation cannot take such a mask.
+    cache layer of this kind; `seen` a mask function over slots that hides more. Raises ValueError where the attention
+    implementation cannot take such a mask.
     """
     settings = MaskSettings(config, kind)
     if (kind.alibi_heads or kind.dilation > 1) and settings._attn_implementation not in ("eager", "sdpa"):
@@ -84,7 +87,7 @@ def build_mask(
         "attention_mask": attention_mask,
         "past_key_values": past_key_values,
         "position_ids": position_ids,
-        "and_mask_function": _overlay(kind),
+        "and_mask_function": _both(_overlay(kind), seen),
         "layer_idx": layer_idx,
         "allow_is_causal_skip": not kind.alibi_heads,
     }
@@ -97,6 +100,13 @@ def build_mask(
         first_key = past_key_values.get_mask_sizes(n_queries, layer_idx)[1]
     assert isinstance(mask, torch.Tensor)
     return _add_alibi(mask, kind.alibi_heads, first_query - first_key, inputs_embeds.dtype)
+
+
+def _both(first, second):
+    """What two mask functions allow; None allows everything."""
+    if first is None or second is None:
+        return first or second
+    return and_masks(first, second)
 
 
 def _overlay(kind: MaskKind):

@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from .cache import EulerStackCache, StateLayer, state_of
+from .execution_modes import phase_state
 
 
 class Choice(NamedTuple):
@@ -134,7 +135,7 @@ def _run_rows(model, layer, x_BTM, choice: Choice, context: dict, cache_index: i
     assert state is None or isinstance(state, DepthState)
     if state is not None:
         if not state.rows:
-            state.rows = [EulerStackCache(layer.inner_state_layers()) for _ in range(x_BTM.shape[0])]
+            state.rows = [EulerStackCache([*layer.inner_state_layers(), *model.phases.state_layers()]) for _ in range(x_BTM.shape[0])]
         state.advance(x_BTM.shape[1])
     rows, routings, losses = [], [], []
     for row in range(x_BTM.shape[0]):
@@ -143,7 +144,8 @@ def _run_rows(model, layer, x_BTM, choice: Choice, context: dict, cache_index: i
         if index_1k.shape[1] == 0:
             rows.append(x_1TM)
             continue
-        own = {name: _row(context.get(name), row) for name in ("token_mask", "position_ids", "input_ids", "embeddings")}
+        names = ("token_mask", "position_ids", "input_ids", "phase_ids", "embeddings")
+        own = {name: _row(context.get(name), row) for name in names}
         chosen_1kM = x_1TM[:, index_1k[0]]
         cache = None if state is None else state.rows[row]
         mask_1k = None if cache is not None else torch.ones_like(index_1k)
@@ -171,7 +173,13 @@ def _update(
     The second value holds its router's logits and choice, if it has a router, the third its mixer's loss, if any.
     """
     positions_Bk = context["position_ids"].expand(index_Bk.shape[0], -1).take_along_dim(index_Bk, dim=1)
-    inner = model.layer_context(x_BkM, mask_Bk, positions_Bk, cache, layer.inner_mask_kinds(0))
+    phase_Bk = seen_BS = context.get("phase_ids")
+    if phase_Bk is not None:
+        phase_Bk = phase_Bk.take_along_dim(index_Bk, dim=1)
+        state = phase_state(cache)
+        seen_BS = phase_Bk if state is None else state.extend(phase_Bk, torch.zeros_like(phase_Bk))
+    inner = model.layer_context(x_BkM, mask_Bk, positions_Bk, cache, layer.inner_mask_kinds(0), seen_BS)
+    inner["phase_ids"] = phase_Bk
     ids = context.get("input_ids")
     inner["input_ids"] = None if ids is None else ids.take_along_dim(index_Bk, dim=1)
     embeddings = context["embeddings"].take_along_dim(index_Bk[..., None], dim=1) if layer.reads_embeddings else None

@@ -23,6 +23,7 @@ from .attention_projections import SoftmaxAttention
 from .cache import EulerStackCache
 from .configuration_eulerstack import EulerStackConfig
 from .decoder_layer import EulerStackDecoderLayer
+from .execution_modes import Phases
 from .expert_balance import follow_optimizer, record_loads
 from .fake_quantization import quantise_in_training
 from .initialization import LAWS, apply_law, attach_laws
@@ -31,6 +32,7 @@ from .masks import build_mask
 from .multi_token_prediction import build_chain, run_chain, targets_ahead
 from .normalization import build_norm
 from .packing import find_packing, is_packed
+from .phased_generation import PhasedGenerationMixin
 from .positions import RopeSettings, RotaryEmbedding
 from .router import Router
 from .router_losses import Routing, load_balancing_loss, router_z_loss, sequence_balance_loss
@@ -141,6 +143,7 @@ class EulerStackModel(EulerStackPreTrainedModel):
         self._share_rotary_embeddings()
         self._attach_laws(plans)
         self.is_recurrent = any(getattr(module, "is_recurrent", False) for module in self.modules())
+        self.phases = Phases(config)
         self.boundary, self.router_boundary = NodeBoundary(), RouterBoundary()
         self.gradient_checkpointing = False
         self._quantise_in_training(self, "model.")
@@ -168,7 +171,8 @@ class EulerStackModel(EulerStackPreTrainedModel):
 
     def build_cache(self) -> EulerStackCache:
         """An empty decoding state for this model."""
-        return EulerStackCache(state for step in self.steps for state in step.state_layers(self))
+        states = [state for step in self.steps for state in step.state_layers(self)]
+        return EulerStackCache([*states, *self.phases.state_layers()])
 
     def _layer_steps(self) -> list[LayerStep]:
         """Every run of a plain layer, in order."""
@@ -184,6 +188,7 @@ class EulerStackModel(EulerStackPreTrainedModel):
         past_key_values=None,
         inputs_embeds: torch.Tensor | None = None,
         use_cache: bool | None = None,
+        phase_ids: torch.Tensor | None = None,
         predict_ahead: bool = False,
         **kwargs,
     ) -> EulerStackModelOutput:
@@ -191,7 +196,8 @@ class EulerStackModel(EulerStackPreTrainedModel):
 
         `attention_mask` [B, S] is 0 for padding (S counts cached tokens too) or a ready 4-D mask; `position_ids`
         [B, T] default to the count of real tokens before each, and jump back to 0 where a packed sequence starts.
-        `predict_ahead` also runs the chain of `head.mtp`.
+        `phase_ids` [B, T], where `execution_modes` hide keys, are the tokens' phases, −1 for the prompt; untold, there
+        is no prompt, and the phases follow from the tokens. `predict_ahead` also runs the chain of `head.mtp`.
         """
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("You must specify exactly one of input_ids or inputs_embeds")
@@ -199,8 +205,8 @@ class EulerStackModel(EulerStackPreTrainedModel):
             inputs_embeds = self.embed_tokens(input_ids)
         fresh = attention_mask is None and past_key_values is None
         packed = position_ids is not None and fresh and is_packed(position_ids)
-        if packed and self.is_recurrent:
-            kwargs["predict_ahead"] = predict_ahead
+        if packed and (self.is_recurrent or self.phases.hides):
+            kwargs |= {"predict_ahead": predict_ahead, "phase_ids": phase_ids}
             return self._forward_unpacked(input_ids, inputs_embeds, position_ids, **kwargs)
         if use_cache and past_key_values is None and not packed:
             past_key_values = self.build_cache()
@@ -208,8 +214,15 @@ class EulerStackModel(EulerStackPreTrainedModel):
             position_ids = self._positions(inputs_embeds, attention_mask, past_key_values)
 
         hidden_states = self.embed(inputs_embeds, position_ids)
-        context = self.layer_context(hidden_states, attention_mask, position_ids, past_key_values, self.mask_kinds)
-        context |= {"input_ids": input_ids, "embeddings": hidden_states, **kwargs}
+        seen_phases = None
+        if self.phases.hides:
+            real = _token_mask(hidden_states, attention_mask)
+            real = hidden_states.new_ones(hidden_states.shape[:2]) if real is None else real
+            phase_ids, seen_phases = self.phases.of_inputs(phase_ids, input_ids, real.bool(), past_key_values)
+        context = self.layer_context(
+            hidden_states, attention_mask, position_ids, past_key_values, self.mask_kinds, seen_phases
+        )
+        context |= {"input_ids": input_ids, "phase_ids": phase_ids, "embeddings": hidden_states, **kwargs}
         trace = Trace()
         hidden_states = self.boundary(hidden_states)
         for step, following in pairwise((*self.steps, None)):
@@ -233,9 +246,10 @@ class EulerStackModel(EulerStackPreTrainedModel):
             ahead=tuple(ahead) or None,
         )
 
-    def _forward_unpacked(self, input_ids, inputs_embeds, position_ids, **kwargs) -> EulerStackModelOutput:
+    def _forward_unpacked(self, input_ids, inputs_embeds, position_ids, phase_ids, **kwargs) -> EulerStackModelOutput:
         """Packed sequences, each run as a row of its own."""
         packing = find_packing(position_ids, inputs_embeds.shape[0])
+        kwargs["phase_ids"] = None if phase_ids is None else packing.unpack(phase_ids)
         if input_ids is None:
             inputs = {"inputs_embeds": packing.unpack(inputs_embeds)}
         else:
@@ -254,21 +268,24 @@ class EulerStackModel(EulerStackPreTrainedModel):
         out.last_hidden_state = packing.pack(out.last_hidden_state, inputs_embeds)
         return out
 
-    def layer_context(self, hidden_states, attention_mask, position_ids, past_key_values, mask_kinds: dict) -> dict:
-        """What mixers read beside the stream: masks and rotary embeddings by kind, positions, padding, the cache."""
-        token_mask = None
-        if attention_mask is not None and attention_mask.dim() == 2:
-            token_mask = attention_mask[:, -hidden_states.shape[1] :]
+    def layer_context(
+        self, hidden_states, attention_mask, position_ids, past_key_values, mask_kinds: dict, seen_phases=None
+    ) -> dict:
+        """What mixers read beside the stream: masks and rotary embeddings by kind, positions, padding, the cache.
+
+        `seen_phases` [B, S] are the phases of all tokens so far, where some are hidden from others.
+        """
+        seen = None if seen_phases is None else self.phases.overlay(seen_phases)
         return {
             "attention_masks": {
                 kind.key: build_mask(
-                    kind, self.config, hidden_states, attention_mask, past_key_values, position_ids, cache_index
+                    kind, self.config, hidden_states, attention_mask, past_key_values, position_ids, cache_index, seen
                 )
                 for kind, cache_index in mask_kinds.items()
             },
             "position_embeddings": {key: rope(hidden_states, position_ids) for key, rope in self.rotary_emb.items()},
             "position_ids": position_ids,
-            "token_mask": token_mask,
+            "token_mask": _token_mask(hidden_states, attention_mask),
             "past_key_values": past_key_values,
         }
 
@@ -304,7 +321,7 @@ class EulerStackModel(EulerStackPreTrainedModel):
         return self.dropout(hidden_states)
 
 
-class EulerStackForCausalLM(EulerStackPreTrainedModel, GenerationMixin):
+class EulerStackForCausalLM(EulerStackPreTrainedModel, PhasedGenerationMixin):
     """The model with its readout: logits = W_head · h, optionally soft-capped."""
 
     _tied_weights_keys = {"lm_head.weight": "model.embed_tokens.weight"}
@@ -331,15 +348,22 @@ class EulerStackForCausalLM(EulerStackPreTrainedModel, GenerationMixin):
         use_cache: bool | None = None,
         logits_to_keep: int | torch.Tensor = 0,
         output_router_logits: bool | None = None,
+        phase_ids: torch.Tensor | None = None,
         **kwargs,
     ) -> MoeCausalLMOutputWithPast:
         """Next-token logits [B, T, V], and with `labels` [B, T] (−100 is ignored) the mean cross-entropy in nats.
 
         In training the routers' auxiliary losses are added to the loss, and those of tokens predicted further ahead
         (`head.mtp`); where an integrator has `output: token`, the cross-entropy is the mean over the last state and
-        every step's. In evaluation the loss is the last state's cross-entropy alone. `aux_loss` is the load-balancing
-        loss by itself, uniform routing giving top_k.
+        every step's; labels are weighted by their phases (`execution_modes`; labels that are ignored before any that is
+        not are the prompt, unless `phase_ids` tell more). In evaluation the loss is the last state's cross-entropy
+        alone. `aux_loss` is the load-balancing loss by itself, uniform routing giving top_k.
         """
+        weights = None
+        if labels is not None and self.model.phases.modes:
+            if phase_ids is None:
+                phase_ids = self.model.phases.of_labels(labels, input_ids, position_ids)
+            weights = self.model.phases.loss_weights(phase_ids) if self.training else None
         if output_router_logits is None:
             output_router_logits = self.config.output_router_logits
         outputs = self.model(
@@ -350,6 +374,7 @@ class EulerStackForCausalLM(EulerStackPreTrainedModel, GenerationMixin):
             past_key_values=past_key_values,
             inputs_embeds=inputs_embeds,
             use_cache=use_cache,
+            phase_ids=phase_ids,
             predict_ahead=labels is not None and self.training and bool(self.model.mtp),
             **kwargs,
         )
@@ -357,9 +382,9 @@ class EulerStackForCausalLM(EulerStackPreTrainedModel, GenerationMixin):
 
         loss = aux_loss = None
         if labels is not None:
-            loss = self._token_loss(outputs, logits, labels, **kwargs)
+            loss = self._token_loss(outputs, logits, labels, weights, **kwargs)
         if labels is not None and outputs.ahead is not None:
-            loss = loss + self._loss_ahead(outputs.ahead, labels, attention_mask, position_ids, **kwargs)
+            loss = loss + self._loss_ahead(outputs.ahead, labels, weights, attention_mask, position_ids, **kwargs)
         if outputs.routings is not None and (output_router_logits or labels is not None):
             aux_loss, weighted = _router_losses(outputs.routings)
             if labels is not None and self.training:
@@ -383,22 +408,30 @@ class EulerStackForCausalLM(EulerStackPreTrainedModel, GenerationMixin):
         softcap = self.config.head["logit_softcap"]
         return logits if softcap is None else softcap * torch.tanh(logits / softcap)
 
-    def _token_loss(self, outputs, logits: torch.Tensor, labels: torch.Tensor, **kwargs) -> torch.Tensor:
+    def _token_loss(self, outputs, logits: torch.Tensor, labels, weights, **kwargs) -> torch.Tensor:
         """The mean over the last state's and the integrators' steps' cross-entropies (deep supervision, Lee 2015)."""
-        loss = self.loss_function(logits, labels, self.vocab_size, **kwargs)
+        loss = self._cross_entropy(logits, labels, weights, **kwargs)
         steps = outputs.readouts or ()
         for state in steps:
             step_logits = self.read_out(self.model.project_out(state))
-            loss = loss + self.loss_function(step_logits, labels, self.vocab_size, **kwargs)
+            loss = loss + self._cross_entropy(step_logits, labels, weights, **kwargs)
         return loss / (1 + len(steps))
 
-    def _loss_ahead(self, states, labels, attention_mask, position_ids, **kwargs) -> torch.Tensor:
+    def _cross_entropy(self, logits: torch.Tensor, labels, weights, **kwargs) -> torch.Tensor:
+        """The mean over all labels; where phases have weights, each weighted, and still divided by their number."""
+        if weights is None:
+            return self.loss_function(logits, labels, self.vocab_size, **kwargs)
+        target_BT = next_tokens(labels, **kwargs)
+        return mean_cross_entropy(logits, target_BT, weights) * share_of_batch(target_BT, **kwargs)
+
+    def _loss_ahead(self, states, labels, weights, attention_mask, position_ids, **kwargs) -> torch.Tensor:
         """λ/D · Σ_k of the mean cross-entropies of the tokens k further (DeepSeek-V3, eq. 24–25)."""
         target_BT = next_tokens(labels, **kwargs)
         loss = torch.zeros((), device=target_BT.device)
         for k, state in enumerate(states, start=1):
             ahead_BT = targets_ahead(target_BT, k, attention_mask, position_ids)
-            loss = loss + mean_cross_entropy(self.read_out(self.model.project_out(state)), ahead_BT)
+            weight_BT = None if weights is None else nn.functional.pad(weights[:, k:], (0, k), value=1.0)
+            loss = loss + mean_cross_entropy(self.read_out(self.model.project_out(state)), ahead_BT, weight_BT)
         weight = self.config.head["mtp"]["train_loss_weight"] / len(self.model.mtp)
         return weight * loss * share_of_batch(target_BT, **kwargs)
 
@@ -428,6 +461,13 @@ class EulerStackForCausalLM(EulerStackPreTrainedModel, GenerationMixin):
         super()._prepare_cache_for_generation(  # type: ignore[misc]
             generation_config, model_kwargs, generation_mode, batch_size, max_cache_length
         )
+
+
+def _token_mask(hidden_states: torch.Tensor, attention_mask: torch.Tensor | None) -> torch.Tensor | None:
+    """The part of a mask [B, S] that is about the tokens of this forward; None where nothing is padding."""
+    if attention_mask is None or attention_mask.dim() != 2:
+        return None
+    return attention_mask[:, -hidden_states.shape[1] :]
 
 
 def _router_losses(routings: tuple[Routing, ...]) -> tuple[torch.Tensor, torch.Tensor]:

@@ -68,7 +68,7 @@ def run_chain(model, state_BTM, inputs_embeds, context: dict, attention_mask, tr
 
     `state_BTM` is the trunk's last state, `inputs_embeds` what it embedded, `context` what its layers read.
     """
-    positions_BT, ids_BT = context["position_ids"], context.get("input_ids")
+    positions_BT, ids_BT, phases_BT = (context[name] for name in ("position_ids", "input_ids", "phase_ids"))
     rest = {n: v for n, v in context.items() if n not in ("attention_masks", "position_embeddings")}
     states = []
     for k, module in enumerate(model.mtp, start=1):
@@ -78,7 +78,8 @@ def run_chain(model, state_BTM, inputs_embeds, context: dict, attention_mask, tr
             break
         state_BTM = state_BTM[:, :length]
         mask = _first_rows(attention_mask, length)
-        inner = model.layer_context(state_BTM, mask, positions_BT[:, :length], None, module.mask_kinds)
+        phase_BT = None if phases_BT is None else phases_BT[:, :length]
+        inner = model.layer_context(state_BTM, mask, positions_BT[:, :length], None, module.mask_kinds, phase_BT)
         shifted = None if ids_BT is None else ids_BT[:, k:]
         state_BTM = module(ahead_BTM, state_BTM, {**rest, **inner, "input_ids": shifted, "embeddings": ahead_BTM}, trace)
         states.append(nn.functional.pad(state_BTM, (0, 0, 0, inputs_embeds.shape[1] - length)))

@@ -17,13 +17,16 @@ def next_tokens(labels_BT: torch.Tensor, shift_labels: torch.Tensor | None = Non
     return nn.functional.pad(labels_BT[:, 1:], (0, 1), value=IGNORED)
 
 
-def mean_cross_entropy(logits_BTV: torch.Tensor, target_BT: torch.Tensor) -> torch.Tensor:
-    """In nats, over all targets that are not ignored; 0 without any."""
+def mean_cross_entropy(
+    logits_BTV: torch.Tensor, target_BT: torch.Tensor, weight_BT: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Σ weight · cross-entropy / the number of targets that are not ignored, in nats; 0 without any."""
     target_N = target_BT.flatten().to(logits_BTV.device)
-    summed = nn.functional.cross_entropy(
-        logits_BTV.flatten(0, -2).float(), target_N, ignore_index=IGNORED, reduction="sum"
-    )
-    return summed / (target_N != IGNORED).sum().clamp(min=1)
+    logits_NV = logits_BTV.flatten(0, -2).float()
+    loss_N = nn.functional.cross_entropy(logits_NV, target_N, ignore_index=IGNORED, reduction="none")
+    if weight_BT is not None:
+        loss_N = loss_N * weight_BT.flatten().to(loss_N)
+    return loss_N.sum() / (target_N != IGNORED).sum().clamp(min=1)
 
 
 def share_of_batch(target_BT: torch.Tensor, num_items_in_batch=None, **kwargs) -> torch.Tensor | float:

@@ -90,6 +90,23 @@ def test_pad_token_is_honoured(tmp_path: Path, pad_token: str, pad: int) -> None
     assert (loaded.pad_token, loaded.pad_token_id, len(loaded)) == (pad_token, pad, 259)
 
 
+def test_the_transition_token_is_one_token(tmp_path: Path, published: Path) -> None:
+    for name, contract, expected in (
+        ("byte", BYTE, 259),
+        ("known", BYTE, 258),
+        ("published", {"type": "hf", "pretrained": str(published)}, None),
+    ):
+        directory, token = tmp_path / name, "<eos>" if name == "known" else "</think>"
+        directory.mkdir()
+        sizes = {"vocab_size": 512, "max_length": 128}
+        saved = save_tokenizer(contract, directory, transition=token, **sizes)
+        loaded = AutoTokenizer.from_pretrained(directory)
+        end = saved.ids.transition
+        assert end == (len(loaded) - 1 if expected is None else expected)
+        assert loaded(f"ab{token}c", add_special_tokens=False).input_ids.count(end) == 1
+        assert loaded.decode([end], skip_special_tokens=True) == ""
+
+
 def test_a_vocabulary_too_small_for_bytes_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(CompileError) as caught:
         save(tmp_path, BYTE, vocab_size=258)

@@ -172,6 +172,15 @@ SHARED = [
 ]
 
 
+def phases(*modes: dict, token: str | None = None) -> dict:
+    """The sections of a model with these phases, told by their budgets or by a token."""
+    told = {"type": "special_token", "token": token} if token else {"type": "budget_exhausted"}
+    return {
+        "execution_modes": [{"name": f"phase {index}", **mode} for index, mode in enumerate(modes)],
+        "transition": told,
+    }
+
+
 def quantised(dtype: str, *scope: str, **keys) -> dict:
     """Quantisation-aware training of the weights that the globs name."""
     return {"quant_aware_training": {"enabled": True, "dtype": dtype, "scope": list(scope), **keys}}
@@ -293,6 +302,19 @@ SPECS = {
     "fake_fp4": spec({"a": layer(ffn=moe()), "b": layer(mamba())}, compatibility=quantised("fp4", "*")),
     "fake_fp8": spec(
         {"a": layer(), "b": hyper(layer())}, compatibility=quantised("fp8", "*.ffn.*", "*eh_proj*"), head=mtp(1)
+    ),
+    "phases_hidden": spec(
+        {**TWO, "c": layer(attention(window=6, logit_softcap=4.0))},
+        [{"template": "a"}, {"template": "b"}, {"template": "c"}, gated("a")],
+        head=mtp(1, "b"),
+        **phases({"max_tokens": 11}, {"max_tokens": 9, "loss_weight": 0.5}, {"max_tokens": 50, "kv_share": True}),
+    ),
+    "phases_alibi": spec(
+        TWO, **phases({"max_tokens": 14, "loss_weight": 0.25}, {"max_tokens": 50}), embedding={"positional": "alibi"}
+    ),
+    "phases_recurrent": spec(
+        {"a": layer(mamba()), "b": layer(attention(window=7))},
+        **phases({"max_tokens": 14, "loss_weight": 0.25}, {"max_tokens": 50}),
     ),
     "deep_supervision": spec(
         TWO,

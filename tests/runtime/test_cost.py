@@ -5,6 +5,7 @@ import torch
 
 from eulerstack.ir import parameter_table
 from eulerstack.ir.caches import cache_bytes
+from eulerstack.runtime.execution_modes import PhaseState
 from eulerstack.runtime.modeling_eulerstack import EulerStackForCausalLM
 from tests.runtime.models import SPECS, build, to_ir, tokens
 
@@ -34,6 +35,8 @@ def _kept(cache) -> int:
     """Bytes of all tensors in a cache."""
     total = 0
     for layer in cache.layers:
+        if isinstance(layer, PhaseState):  # belongs to no layer
+            continue
         tensors = layer.tensors.values() if hasattr(layer, "tensors") else (layer.keys, layer.values)
         total += sum(tensor.nbytes for tensor in tensors if tensor is not None)
         total += sum(_kept(row) for row in getattr(layer, "rows", ()))
