@@ -92,7 +92,8 @@ def attentions(draw: Draw, frame: Frame) -> Plain:
             keys |= _some(draw, window=sizes)
         case "norm":
             keys["qk_norm"] = draw(st.sampled_from(["head", "full", None]))
-            keys |= {"q_norm_weight": draw(st.booleans())} if keys["qk_norm"] else {}
+            own = {"q_norm_weight": draw(st.booleans()), "qk_norm_unit_offset": draw(st.booleans())}
+            keys |= own if keys["qk_norm"] else {}
         case "shared":
             keys["v_from_k"] = True
     if form not in ("mla", "latent"):
@@ -226,7 +227,7 @@ def moes(draw: Draw) -> Plain:
         gated=st.just(True),
     )  # fmt: skip
     if draw(st.booleans()):
-        keys |= {"shared_experts": draw(st.integers(1, 2))} | _some(draw, d_shared=sizes)
+        keys |= {"shared_experts": draw(st.integers(1, 2))} | _some(draw, d_shared=sizes, shared_gate=st.booleans())
     if draw(st.booleans()):
         keys["routing"] = {"type": "hash", "hash_salt": draw(sizes)}
     else:

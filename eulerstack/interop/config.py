@@ -151,7 +151,7 @@ class Config:
     def optional_integer(self, key: str, default: int | None = None, least: int = 1) -> int | None:
         """A whole number of at least `least`, or null."""
         value = self.value(key, default)
-        return None if value is None else self.integer(key, default if default is not None else value, least)
+        return None if value is None else self.integer(key, least if default is None else default, least)
 
     def number(self, key: str, default: float, least: float = 0.0) -> float:
         """A finite number of at least `least`."""

@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 from eulerstack.interop.config import Config
+from eulerstack.interop.weights import Rule
 from eulerstack.ir.nodes import Layer
 from eulerstack.ir.print import plain_schedule
 
@@ -48,7 +49,8 @@ class Shape:
 class Parts:
     """What a family makes of its config; `plain` puts it together.
 
-    `layers`: the name and template of every layer, equal templates bearing one name.
+    `layers`: the name and template of every layer, equal templates bearing one name. `rules`: where tensors come from
+    whose places in the checkpoint depend on the config's numbers, before the family's own.
     """
 
     shape: Shape
@@ -58,6 +60,7 @@ class Parts:
     tied: bool
     head: Plain = field(default_factory=dict)
     hints: Plain = field(default_factory=dict)
+    rules: tuple[Rule, ...] = ()
 
 
 def plain(parts: Parts, *, name: str, family: str, dtype: str, tokenizer: Plain) -> Plain:

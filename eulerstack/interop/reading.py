@@ -16,7 +16,7 @@ from eulerstack.interop.config import Config, read_config
 from eulerstack.interop.families import FAMILIES, Family
 from eulerstack.interop.plain import Parts, Plain, plain
 from eulerstack.interop.tokenizer import adds_bos
-from eulerstack.interop.weights import Assignment, assign
+from eulerstack.interop.weights import Assignment, Rule, assign
 from eulerstack.ir import Model, lower, parameter_table
 from eulerstack.ir.yaml_text import dump
 from eulerstack.schema import check
@@ -29,10 +29,12 @@ TOKENS = ("bos_token_id", "eos_token_id", "pad_token_id")
 class Reading:
     """What a directory means: its family, the spec as YAML, and the model that the spec lowers to.
 
+    `rules`: where tensors come from whose places depend on the config's numbers, before the family's own.
     `tokens`: the special token ids as config.json has them. `warnings`: what the user should know.
     """
 
     family: Family
+    rules: tuple[Rule, ...]
     source: Source
     model: Model
     tokens: Mapping[str, Any]
@@ -42,7 +44,7 @@ class Reading:
         """Where each tensor of our model comes from, in the order of our model."""
         experts = max((getattr(block.ffn, "experts", 0) for block in self.model.blocks), default=0)
         names = [parameter.name for parameter in parameter_table(self.model)]
-        return tuple(assign(self.family.rules, names, experts))
+        return tuple(assign((*self.rules, *self.family.rules), names, experts))
 
 
 def read(directory: Path, checkpoint: Checkpoint | None = None) -> Reading:
@@ -76,7 +78,14 @@ def read(directory: Path, checkpoint: Checkpoint | None = None) -> Reading:
         tokenizer=tokenizer(written, directory, family),
     )
     source = Source(SPEC_NAME, header(family, parts) + dump(spec))
-    return Reading(family=family, source=source, model=lowered(source), tokens=tokens, warnings=tuple(warnings))
+    return Reading(
+        family=family,
+        rules=parts.rules,
+        source=source,
+        model=lowered(source),
+        tokens=tokens,
+        warnings=tuple(warnings),
+    )
 
 
 def family_in(directory: Path) -> Family:

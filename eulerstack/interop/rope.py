@@ -57,13 +57,20 @@ FACTORS = ("short_factor", "long_factor")
 """longrope's keys with one number for each pair of a head's dimensions."""
 
 
-def rope(config: Config, shape: Shape, theta: float = 10000.0) -> dict[str, Any]:
-    """The keys of `embedding` for a model with rotary positions; `theta` is the family's default base."""
-    written_at = "rope_scaling" if config.value("rope_scaling") else "rope_parameters"
-    written = config.value("rope_scaling") or config.value("rope_parameters") or {}
+PARTIAL = "partial_rotary_factor"
+"""How much of a head is rotated."""
+
+
+def rope(config: Config, shape: Shape, theta: float = 10000.0, *, rotated: int | None = None) -> dict[str, Any]:
+    """The keys of `embedding` for a model with rotary positions; `theta` is the family's default base.
+
+    `rotated`: how many features of a head turn, where the family can turn fewer than all (see `rotated_part`).
+    """
+    written_at, written = _written(config)
     beside = config.positive("rope_theta", theta)
     trained_beside = config.optional_integer(TRAINED_LENGTH)
-    config.neutral("partial_rotary_factor", None, 1, 1.0)
+    if rotated is None:
+        config.neutral(PARTIAL, None, 1, 1.0)
     if not isinstance(written, dict):
         config.refuse(written_at, written, "{...}, null")
         return {"positional": "rope", "rope_theta": beside}
@@ -72,7 +79,7 @@ def rope(config: Config, shape: Shape, theta: float = 10000.0) -> dict[str, Any]
     if not isinstance(kind, str) or kind not in OWN:
         config.refuse(f"{written_at}.rope_type", kind, ", ".join(OWN))
         kind = "default"
-    parameters = _checked(config, written_at, written, shape.head_dim // 2)
+    parameters = _checked(config, written_at, written, rotated or shape.head_dim, partial=rotated is not None)
     if kind in ("llama3", "yarn", "longrope"):
         parameters[TRAINED_LENGTH] = trained_beside or parameters.get(TRAINED_LENGTH, shape.max_seq_len)
     for key in NEEDED.get(kind, ()):
@@ -88,14 +95,34 @@ def rope(config: Config, shape: Shape, theta: float = 10000.0) -> dict[str, Any]
     return embedding
 
 
-def _checked(config: Config, written_at: str, written: dict[str, Any], pairs: int) -> dict[str, Any]:
+def rotated_part(config: Config, head_dim: int, default: float) -> int:
+    """How many features of a head are rotated, `default` · head_dim where the config does not say."""
+    written_at, written = _written(config)
+    factor = written.get(PARTIAL) if isinstance(written, dict) else None
+    if factor is None:
+        written_at, factor = "", config.value(PARTIAL, default)
+    width = int(head_dim * factor) if _is_positive(factor) else 0
+    if width < 2 or width % 2 or width > head_dim:
+        key = f"{written_at}.{PARTIAL}" if written_at else PARTIAL
+        config.refuse(key, factor, f"a number that makes an even width of head_dim, {head_dim}")
+        return head_dim
+    return width
+
+
+def _written(config: Config) -> tuple[str, Any]:
+    """The key that rotary positions stand at, and what stands there."""
+    scaling = config.value("rope_scaling")
+    return ("rope_scaling", scaling) if scaling else ("rope_parameters", config.value("rope_parameters") or {})
+
+
+def _checked(config: Config, written_at: str, written: dict[str, Any], width: int, *, partial: bool) -> dict[str, Any]:
     """The known keys with values of the right type; everything else is refused, null is as good as unwritten."""
     checked: dict[str, Any] = {}
     for key, value in written.items():
-        allowed = _allowed(key, pairs)
+        allowed = _allowed(key, width // 2)
         if value is None or key in ("rope_type", "type"):
             continue
-        if key == "partial_rotary_factor" and value in (1, 1.0):
+        if key == PARTIAL and (partial or value in (1, 1.0)):
             continue
         if allowed is None:
             config.refuse(f"{written_at}.{key}", value, ", ".join(sorted(KNOWN)))
@@ -108,12 +135,12 @@ def _checked(config: Config, written_at: str, written: dict[str, Any], pairs: in
 
 def _allowed(key: str, pairs: int) -> tuple[str, Callable[[Any], bool]] | None:
     """What may stand at a key: in words, and as a test. None: the key is not known."""
-    if key == "partial_rotary_factor":
+    if key == PARTIAL:
         return "1.0", lambda value: False
     if key not in KNOWN:
         return None
     if key in FACTORS:
-        is_list = f"a list of {pairs} positive numbers, head_dim / 2"
+        is_list = f"a list of {pairs} positive numbers, half as many as rotated features"
         return is_list, lambda value: isinstance(value, list) and len(value) == pairs and all(map(_is_positive, value))
     if key == "truncate":
         return "true, false", lambda value: isinstance(value, bool)

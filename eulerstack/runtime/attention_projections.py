@@ -91,9 +91,10 @@ class HeadAttention(SoftmaxAttention):
         self.g_proj = nn.Linear(d_model, width, bias=False) if spec["gate"] else None
         if self.qk_norm is not None:
             per_head = self.qk_norm == "head"
-            self.q_norm = RMSNorm(self.head_dim if per_head else width, eps, affine=spec["q_norm_weight"])
+            offset, weighted = spec["qk_norm_unit_offset"], spec["q_norm_weight"]
+            self.q_norm = RMSNorm(self.head_dim if per_head else width, eps, offset, affine=weighted)
             if not self.borrows_keys:
-                self.k_norm = RMSNorm(self.head_dim if per_head else kv_width, eps)
+                self.k_norm = RMSNorm(self.head_dim if per_head else kv_width, eps, offset)
 
     def latent(self, hidden_states: torch.Tensor) -> torch.Tensor:
         """What queries are projected from: the input, or with `q_rank` its normed latent."""

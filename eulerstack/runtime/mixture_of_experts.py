@@ -112,7 +112,8 @@ EXPERTS = {
 
 
 class MixtureOfExperts(nn.Module):
-    """y = Σ_{e chosen} w_e · expert_e(x) + shared(x), the choice and the weights by the router.
+    """y = Σ_{e chosen} w_e · expert_e(x) + shared(x), the choice and the weights by the router;
+    with `shared_gate` σ(W_s x) · shared(x).
 
     | symbol | key | |
     |---|---|---|
@@ -136,6 +137,7 @@ class MixtureOfExperts(nn.Module):
         shared = moe["shared_experts"] * moe["d_shared"]
         dense = GatedMlp if gated else Mlp
         self.shared = dense(d_model, shared, spec["activation"], spec["bias"]) if shared else None
+        self.shared_gate = nn.Linear(d_model, 1, bias=False) if moe["shared_gate"] else None
 
     def forward(
         self,
@@ -157,7 +159,10 @@ class MixtureOfExperts(nn.Module):
         y_NM = self._run(x_NM, index_NK, weight_NK, token_mask)
         y_BTM = y_NM.view_as(residual)
         if self.shared is not None:
-            y_BTM = y_BTM + self.shared(residual)[0]
+            shared_BTM = self.shared(residual)[0]
+            if self.shared_gate is not None:
+                shared_BTM = shared_BTM * self.shared_gate(residual).sigmoid()
+            y_BTM = y_BTM + shared_BTM
         batch = residual.shape[:-1]
         return y_BTM, logits_NE.view(*batch, -1), index_NK.view(*batch, -1)
 

@@ -16,6 +16,7 @@ CLASSES = {
     "olmo2": (transformers.Olmo2Config, transformers.Olmo2ForCausalLM),
     "opt": (transformers.OPTConfig, transformers.OPTForCausalLM),
     "mixtral": (transformers.MixtralConfig, transformers.MixtralForCausalLM),
+    "qwen3_next": (transformers.Qwen3NextConfig, transformers.Qwen3NextForCausalLM),
     "mamba": (transformers.MambaConfig, transformers.MambaForCausalLM),
     "mamba2": (transformers.Mamba2Config, transformers.Mamba2ForCausalLM),
     "jamba": (transformers.JambaConfig, transformers.JambaForCausalLM),
@@ -157,6 +158,38 @@ def _mixtral(rng: random.Random) -> dict[str, Any]:
     return sizes | _rms(rng) | _act(rng) | _rope(rng, sizes["head_dim"]) | own
 
 
+def _qwen3_next(rng: random.Random) -> dict[str, Any]:
+    sizes = _heads(rng) | {"head_dim": rng.choice((8, 10))}  # dynamic positions divide by the rotated width − 2
+    layers, key_heads, experts = sizes["num_hidden_layers"], rng.choice((1, 2)), rng.choice((3, 4))
+    kinds = [rng.choice(("linear_attention", "full_attention")) for _ in range(layers - 1)] + ["full_attention"]
+    placed = rng.choice(({"full_attention_interval": layers}, {"layer_types": kinds}, {"full_attention_interval": 2}))
+    factor = rng.choice((0.5, 1.0)) if sizes["head_dim"] == 8 else 0.85
+    positions = rope(rng.choice([kind for kind in ROPES if kind != "longrope"]), rng, sizes["head_dim"])
+    inside = positions.get("rope_parameters") or positions.get("rope_scaling")
+    if inside and rng.random() < 0.7:
+        inside["partial_rotary_factor"] = factor
+    else:
+        positions["partial_rotary_factor"] = factor
+    sparse = {"decoder_sparse_step": 1, "mlp_only_layers": rng.choice(([], [1]))}
+    if rng.random() < 0.3:
+        sparse = {"decoder_sparse_step": 2}
+    own = {
+        "linear_num_key_heads": key_heads,
+        "linear_num_value_heads": key_heads * rng.choice((1, 3)),
+        "linear_key_head_dim": rng.choice((4, 6)),
+        "linear_value_head_dim": rng.choice((4, 5)),
+        "linear_conv_kernel_dim": rng.choice((2, 4)),
+        "num_experts": experts,
+        "num_experts_per_tok": rng.choice((1, 2)),
+        "moe_intermediate_size": rng.choice((8, 12)),
+        "shared_expert_intermediate_size": 16,
+        "norm_topk_prob": rng.random() < 0.5,
+        "output_router_logits": rng.random() < 0.5,
+        "router_aux_loss_coef": 0.1,
+    }
+    return sizes | _rms(rng) | {"hidden_act": rng.choice(("silu", "swish"))} | positions | own | sparse | placed
+
+
 def _gpt2(rng: random.Random) -> dict[str, Any]:
     heads = rng.choice((2, 4))
     return {
@@ -265,6 +298,7 @@ _OWN: dict[str, Callable[[random.Random], dict[str, Any]]] = {
     "olmo2": _olmo2,
     "opt": _opt,
     "mixtral": _mixtral,
+    "qwen3_next": _qwen3_next,
     "mamba": _mamba,
     "mamba2": _mamba2,
     "jamba": _jamba,

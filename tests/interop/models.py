@@ -41,7 +41,8 @@ def build(family: str, config: dict[str, Any], attention: str = "eager") -> PreT
         for name, parameter in model.named_parameters():
             noise = torch.randn(parameter.shape, generator=generator)
             one = 1.0 if "norm" in name.lower() or ".ln_" in name else 0.0
-            centre = one if name.endswith("weight") and family != "gemma2" else 0.0
+            offset = family in ("gemma2", "qwen3_next") and "linear_attn" not in name
+            centre = one if name.endswith("weight") and not offset else 0.0
             parameter.copy_(centre + 0.25 * noise)
     return model.eval()
 
@@ -53,7 +54,8 @@ def pair(family: str, config: dict[str, Any], directory: Path, attention: str = 
     original.save_pretrained(sources)
     import_model(sources, target)
     twin = EulerStackForCausalLM.from_pretrained(target, attn_implementation=attention, dtype=torch.float32)
-    if family in ("mixtral", "jamba") and (config["hidden_size"] % 4 or config["intermediate_size"] % 4):
+    sizes = (config.get(name, 0) for name in ("hidden_size", "intermediate_size", "moe_intermediate_size"))
+    if family in ("mixtral", "jamba", "qwen3_next") and any(size % 4 for size in sizes):
         for model in (original, twin):  # grouped_mm wants rows of whole 16 bytes
             model.set_experts_implementation("eager")
     return Pair(original, twin.eval(), sources, target)

@@ -242,6 +242,18 @@ SPECS = {
         }
     ),
     "mixtral": spec({"decoder": layer(ffn=moe())}),
+    "qwen3_next": spec(
+        {
+            "linear": layer(
+                delta(n_value_heads=8), moe(shared_experts=1, shared_gate=True), norm={"unit_offset": True}
+            ),
+            "full": layer(
+                attention(n_kv_heads=2, qk_norm="head", qk_norm_unit_offset=True, gate=True, rope_dim=2),
+                moe(shared_experts=1, shared_gate=True),
+                norm={"unit_offset": True},
+            ),
+        }
+    ),
     "moe_some": spec({"dense": layer(), "sparse": layer(ffn={**moe(z_loss=0.1), "activation": "relu2"})}),
     "moe_deepseek": spec(
         {

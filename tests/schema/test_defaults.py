@@ -52,6 +52,7 @@ MIXER = {
     "mixer.attention.v_from_k": False,
     "mixer.attention.q_rank": None,
     "mixer.attention.q_norm_weight": True,
+    "mixer.attention.qk_norm_unit_offset": False,
     "mixer.attention.o_groups": None,
     "mixer.attention.o_rank": None,
     "mixer.mamba.variant": "mamba2",
@@ -134,6 +135,7 @@ FFN = {
     "ffn.moe.n_groups": DERIVED,
     "ffn.moe.routed_scale": 1.0,
     "ffn.moe.norm_top_k": DERIVED,
+    "ffn.moe.shared_gate": False,
 }
 
 MEMORY = {

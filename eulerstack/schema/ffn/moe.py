@@ -74,6 +74,7 @@ class MoeKeys(Keys):
     n_groups: Size | None = None
     routed_scale: Positive = 1.0
     norm_top_k: bool | None = None
+    shared_gate: bool = False
     gated: bool | None = None
 
 
@@ -132,6 +133,7 @@ class Moe:
     n_groups: int
     routed_scale: float
     norm_top_k: bool
+    shared_gate: bool
     gated: bool
 
     @classmethod
@@ -159,6 +161,7 @@ class Moe:
             n_groups=groups(keys),
             routed_scale=keys.routed_scale,
             # One expert's renormalised weight is always 1 and would give its router no gradient.
+            shared_gate=keys.shared_gate,
             norm_top_k=keys.top_k > 1 if keys.norm_top_k is None else keys.norm_top_k,
             gated=activation in GATES if keys.gated is None else keys.gated,
         )
@@ -177,6 +180,8 @@ class Moe:
             for name in ("gate_proj", "up_proj") if self.gated else ("up_proj",):
                 yield from linear(f"shared.{name}", d_model, shared, bias=self.bias)
             yield from linear("shared.down_proj", shared, d_model, bias=self.bias, kind="residual")
+        if self.shared_gate:
+            yield from linear("shared_gate", d_model, 1)
 
     def _stacked(self, name: str, d_in: int, d_out: int, kind: str) -> Iterator[Parameter]:
         active = self.top_k * d_in * d_out
@@ -200,6 +205,8 @@ def check(keys: MoeKeys, activation: Activation | None, d_ff: int, report: Repor
         report("experts-gated-by-activation", ("gated",), activation=activation, function=gate_of(activation))
     if keys.d_shared and not keys.shared_experts and keys.d_shared != (keys.d_expert or d_ff):
         report("d-shared-unused", ("d_shared",))
+    if keys.shared_gate and not keys.shared_experts:
+        report("shared-gate-unused", ("shared_gate",))
     _check_routing(keys, report)
     _check_groups(keys, report)
 

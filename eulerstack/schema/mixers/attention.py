@@ -63,6 +63,7 @@ class AttentionKeys(Keys):
     v_from_k: bool = False
     q_rank: Size | None = None
     q_norm_weight: bool = True
+    qk_norm_unit_offset: bool = False
     o_groups: Size | None = None
     o_rank: Size | None = None
 
@@ -107,6 +108,7 @@ class Attention:
     v_from_k: bool
     q_rank: int | None
     q_norm_weight: bool
+    qk_norm_unit_offset: bool
     o_groups: int | None
     o_rank: int | None
     attention_sinks: Sinks | None
@@ -144,6 +146,7 @@ class Attention:
             v_from_k=keys.v_from_k,
             q_rank=keys.q_rank,
             q_norm_weight=keys.q_norm_weight,
+            qk_norm_unit_offset=keys.qk_norm_unit_offset,
             o_groups=keys.o_groups,
             o_rank=keys.o_rank,
             attention_sinks=Sinks(**dict(sinks)) if sinks and sinks.n_per_head else None,
@@ -204,10 +207,10 @@ class Attention:
             yield from linear("o_a_proj", q_width // self.o_groups, inner)
             yield from linear("o_b_proj", inner, d_model, bias=self.out_bias, kind="residual")
         if self.qk_norm:
-            per_head = self.qk_norm == "head"
+            per_head, start = self.qk_norm == "head", ZEROS if self.qk_norm_unit_offset else ONES
             if self.q_norm_weight:
-                yield Parameter("q_norm.weight", (self.head_dim if per_head else q_width,), ONES)
-            yield Parameter("k_norm.weight", (self.head_dim if per_head else kv_width,), ONES)
+                yield Parameter("q_norm.weight", (self.head_dim if per_head else q_width,), start)
+            yield Parameter("k_norm.weight", (self.head_dim if per_head else kv_width,), start)
 
 
 def heads(keys: AttentionKeys, dims: Dims) -> tuple[int, int, int]:

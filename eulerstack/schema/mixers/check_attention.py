@@ -60,8 +60,9 @@ def _check_positions(keys: AttentionKeys, dims: Dims, report: Report) -> None:
 
 
 def _check_projections(keys: AttentionKeys, dims: Dims, report: Report) -> None:
-    if not keys.q_norm_weight and not keys.qk_norm:
-        report("q-norm-weight-unused", ("q_norm_weight",))
+    for name, neutral in (("q_norm_weight", True), ("qk_norm_unit_offset", False)):
+        if getattr(keys, name) != neutral and not keys.qk_norm:
+            report("qk-norm-key-unused", (name,), name=name)
     for name, other in (("o_groups", "o_rank"), ("o_rank", "o_groups")):
         if getattr(keys, name) and not getattr(keys, other):
             report("grouped-output-half", (name,), name=name, other=other)
