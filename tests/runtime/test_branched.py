@@ -34,7 +34,7 @@ class Scaled(nn.Module):
 
 def mixer(selector: dict) -> Branched:
     """Three branches over a stream of width 5, not in the order of their names."""
-    block = {"d_model": 5, "mixer": {"branched": {"selector": {"top_k": None, **selector}}}}
+    block = {"d_model": 5, "mixer": {"branched": {"selector": {"top_k": None, **selector}, "factors": None}}}
     if selector["type"] == "top_k":
         block["mixer"]["branched"]["selector"]["top_k"] = selector.get("top_k", 1)
     made = Branched(block, {"c": Scaled(-3.0), "a": Scaled(0.5), "b": Scaled(2.0)}).double()
