@@ -37,6 +37,7 @@ from .positions import RopeSettings, RotaryEmbedding
 from .router import Router
 from .router_losses import Routing, load_balancing_loss, router_z_loss, sequence_balance_loss
 from .schedule import CollapseStep, LayerStep, Layout, NodeBoundary, RouterBoundary, Trace, plan_layers
+from .speculation import ChainDrafter
 from .token_losses import mean_cross_entropy, next_tokens, share_of_batch
 
 
@@ -47,7 +48,7 @@ class EulerStackModelOutput(MoeModelOutputWithPast):
     `router_logits` [B·T, E], where asked for: in the order in which routers ran;
     `routings`: what each router did, in order; `layer_losses`: those of depth routers and indexers; `readouts`: states
     [B, T, M] that are read out besides the last, in training; `ahead`: states [B, T, M] of the chain that predicts
-    further tokens.
+    further tokens, which starts from the `stream` [B, T, M] (given where there is such a chain).
     """
 
     router_logits: tuple[torch.Tensor, ...] | None = None  # type: ignore[assignment]
@@ -55,6 +56,14 @@ class EulerStackModelOutput(MoeModelOutputWithPast):
     layer_losses: tuple[torch.Tensor, ...] | None = None
     readouts: tuple[torch.Tensor, ...] | None = None
     ahead: tuple[torch.Tensor, ...] | None = None
+    stream: torch.Tensor | None = None
+
+
+@dataclass
+class EulerStackCausalLMOutput(MoeCausalLMOutputWithPast):
+    """As transformers' output of a mixture of experts; `states` [B, T, M]: the last ones, where they were asked for."""
+
+    states: torch.Tensor | None = None
 
 
 class EulerStackPreTrainedModel(PreTrainedModel):
@@ -244,6 +253,7 @@ class EulerStackModel(EulerStackPreTrainedModel):
             layer_losses=tuple(trace.layer_losses) or None,
             readouts=tuple(map(self.finish, trace.readouts)) or None,
             ahead=tuple(ahead) or None,
+            stream=hidden_states if self.mtp else None,
         )
 
     def _forward_unpacked(self, input_ids, inputs_embeds, position_ids, phase_ids, **kwargs) -> EulerStackModelOutput:
@@ -349,8 +359,9 @@ class EulerStackForCausalLM(EulerStackPreTrainedModel, PhasedGenerationMixin):
         logits_to_keep: int | torch.Tensor = 0,
         output_router_logits: bool | None = None,
         phase_ids: torch.Tensor | None = None,
+        output_states: bool = False,
         **kwargs,
-    ) -> MoeCausalLMOutputWithPast:
+    ) -> EulerStackCausalLMOutput:
         """Next-token logits [B, T, V], and with `labels` [B, T] (−100 is ignored) the mean cross-entropy in nats.
 
         In training the routers' auxiliary losses are added to the loss, and those of tokens predicted further ahead
@@ -392,8 +403,9 @@ class EulerStackForCausalLM(EulerStackPreTrainedModel, PhasedGenerationMixin):
         if labels is not None and outputs.layer_losses is not None:
             share = share_of_batch(next_tokens(labels, **kwargs), **kwargs)
             loss = loss + sum(outputs.layer_losses).to(loss) * share
-        return MoeCausalLMOutputWithPast(
+        return EulerStackCausalLMOutput(
             loss=loss,
+            states=outputs.stream if output_states else None,
             aux_loss=aux_loss,
             logits=logits,
             past_key_values=outputs.past_key_values,
@@ -443,6 +455,18 @@ class EulerStackForCausalLM(EulerStackPreTrainedModel, PhasedGenerationMixin):
             if isinstance(module, Router):
                 module.resize_vocabulary(self.vocab_size)
         return embeddings
+
+    def _get_candidate_generator(self, generation_config, input_ids, inputs_tensor, logits_processor, model_kwargs, *args, **kwargs):
+        """As transformers does, but with `use_mtp` the model's own chain drafts. Raises ValueError where it cannot."""
+        if not generation_config.use_mtp:
+            return super()._get_candidate_generator(
+                generation_config, input_ids, inputs_tensor, logits_processor, model_kwargs, *args, **kwargs
+            )
+        if not self.model.mtp:
+            raise ValueError("use_mtp: the spec's head is not causal_lm_mtp, so that there is nothing to draft with")
+        if not model_kwargs["past_key_values"].is_croppable:
+            raise ValueError("use_mtp: this model keeps state that cannot be rolled back, so it can only train its chain")
+        return ChainDrafter(self, generation_config, logits_processor)
 
     def _prepare_cache_for_generation(
         self, generation_config, model_kwargs, generation_mode, batch_size, max_cache_length
