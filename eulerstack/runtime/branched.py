@@ -66,15 +66,17 @@ class Branched(nn.Module):
 
         Returns the output [B, T, M], and as the fifth entry the sum of the branches' own losses, if any has one.
         """
-        weight_BTN = self.weigh(embeddings if self.reads_embeddings else hidden_states).to(hidden_states.dtype)
+        read_BTM = embeddings if self.reads_embeddings else hidden_states
+        assert read_BTM is not None
+        logits_BTN = self.selector(read_BTM.to(self.selector.weight.dtype))
+        weight_BTN = self.weigh(logits_BTN).to(hidden_states.dtype)
         results = [branch(hidden_states, cache_index=at, **context) for at, branch in self._placed(cache_index)]
         mixed = torch.stack([weight * out[0] for weight, out in zip(weight_BTN.split(1, -1), results, strict=True)])
         losses = [out[4] for out in results if len(out) > 4 and out[4] is not None]
         return mixed.sum(0), None, None, None, torch.stack(losses).sum() if losses else None
 
-    def weigh(self, read_BTM: torch.Tensor) -> torch.Tensor:
+    def weigh(self, logits_BTN: torch.Tensor) -> torch.Tensor:
         """The branches' weights [B, T, N] for each token, in fp32 at least."""
-        logits_BTN = self.selector(read_BTM.to(self.selector.weight.dtype))
         share_BTN = logits_BTN.softmax(-1, dtype=torch.promote_types(logits_BTN.dtype, torch.float32))
         if self.top_k is None:
             return share_BTN
