@@ -471,10 +471,17 @@ def _types(pool: dict[str, Plain]) -> set[str]:
     }
 
 
+def _compresses(pool: dict[str, Plain]) -> bool:
+    """Whether some attention, branches included, keeps blocks of keys as one."""
+    mixed = [template["mixer"] for template in pool.values()]
+    each = [part for mixer in mixed for part in (mixer, *mixer.get("branched", {}).get("branches", {}).values())]
+    return any("compression" in part.get("attention", {}) for part in each)
+
+
 @st.composite
 def phases(draw: Draw, pool: dict[str, Plain]) -> Plain:
     """`execution_modes` and `transition`."""
-    recurrent = _types(pool) & RECURRENT or any("memory" in template for template in pool.values())
+    recurrent = _types(pool) & RECURRENT or any("memory" in template for template in pool.values()) or _compresses(pool)
     hidden = st.just(True) if recurrent else st.booleans()
     modes = [
         {"name": name, "max_tokens": draw(st.integers(1, 30))}

@@ -223,6 +223,7 @@ CATALOGUE: dict[str, Entry] = {
     "not-whole": Entry(NORMALIZATION, see="eulerstack schema model"),
     "too-many-layers": Entry(NORMALIZATION, see="eulerstack schema layer_schedule"),
     "width-not-restored": Entry(NORMALIZATION, see="eulerstack schema layer_schedule"),
+    "token-output-narrow": Entry(NORMALIZATION, see="eulerstack schema layer_schedule.integrator"),
     "kv-from-before-first": Entry(NORMALIZATION, see="eulerstack schema layer_schedule"),
     "kv-from-no-attention": Entry(NORMALIZATION, see="eulerstack schema layer_schedule"),
     "kv-from-unlike": Entry(NORMALIZATION, see="eulerstack schema layer_schedule"),

@@ -117,6 +117,10 @@ class Expansion:
     def _integrator(self, keys: IntegratorKeys, at: Path, width: int) -> Integrator:
         entries = [PlainKeys(template=keys.body)] if isinstance(keys.body, str) else keys.body
         body = self._body(entries, (*at, "body"), width)
+        if keys.output == "token" and width != self._spec.model.d_model:
+            params = {"width": width, "d_model": self._spec.model.d_model}
+            span = self._spec.span((*at, "output"))
+            self._found.append(Diagnostic(code="token-output-narrow", span=span, params=params))
         return Integrator(type=keys.type, steps=keys.steps, body=body, output=keys.output)
 
     def _body(self, entries: Sequence[Keys], path: Path, width: int) -> tuple[Layer, ...]:

@@ -55,6 +55,8 @@ def _check_tokenizer(parts: Parts, tokenizer: TokenizerKeys, findings: Findings)
     if tokenizer.type == "byte" and tokenizer.pretrained is not None:
         findings.add("byte-with-pretrained", path, key=True)
     size = vocabulary_size(tokenizer)
+    if size and tokenizer.type == "byte" and parts.transition and parts.transition.token:
+        size += parts.transition.token not in ("<pad>", "<bos>", "<eos>", tokenizer.pad_token)
     if parts.model and size and size > parts.model.vocab_size:
         findings.add(
             "vocabulary-too-small", ("model", "vocab_size"),

@@ -34,15 +34,18 @@ def mixer_types(template: TemplateParts | TemplateKeys) -> set[str]:
 
 
 def mixers_of(templates: Iterable[TemplateParts | TemplateKeys]) -> set[str]:
-    """The types of all templates' mixers, branches included, and `memory` where a template has one."""
+    """The types of all templates' mixers, branches included, and `memory`, `compression` where a template has one."""
     each = list(templates)
     found = {kind for template in each for kind in mixer_types(template)}
-    return found | ({"memory"} if any(template.memory for template in each) else set())
+    singles = [single for template in each for single in single_mixers(template.mixer)]
+    compressed = any(single.attention and single.attention.compression for single in singles)
+    memory = any(template.memory for template in each)
+    return found | ({"memory"} if memory else set()) | ({"compression"} if compressed else set())
 
 
 def keeps_recurrent_state(name: str) -> bool:
-    """Whether a mixer, or the memory, keeps a state that no part of the past can be taken out of."""
-    return name in RECURRENT or name == "memory"
+    """Whether a mixer, a compression of its keys, or a memory keeps what no part of the past can be taken out of."""
+    return name in RECURRENT or name in ("memory", "compression")
 
 
 def shares_keys(mode: ModeKeys, mixers: Iterable[str]) -> bool:

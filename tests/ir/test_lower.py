@@ -199,6 +199,14 @@ def test_more_layers_than_may_be_are_refused_before_they_are_made():
             },
             "ends 32 wide",
         ),
+        (
+            {
+                "layer_templates": WAIST,
+                "layer_schedule": "[{template: down}, {integrator: {type: ode_euler, steps: 2, body: wide, "
+                "output: token}}, {template: up}]",
+            },
+            "the stream is 32 wide here and the readout 64",
+        ),
         ({"layer_schedule": "[{template: decoder, kv_from: -1}]"}, "leads to before the first layer"),
         (
             {"layer_templates": WAIST, "layer_schedule": "[{template: down}, {template: up, kv_from: -1}]"},

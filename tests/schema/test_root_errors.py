@@ -167,6 +167,25 @@ def test_hidden_keys_need_mixers_that_keep_keys():
     assert codes(changed("kv_share: true", "kv_share: false", EVERYTHING)) == ["kv-share-recurrent"]
 
 
+@pytest.mark.parametrize(("keys", "refused"), [("window: 4", False), ("compression: { type: hca, m_block: 8 }", True)])
+def test_compressed_keys_cannot_be_hidden(keys, refused):
+    text = changed("attention: {}", f"attention: {{ {keys} }}")
+    modes = "execution_modes: [{ name: a, max_tokens: 4 }, { name: b, max_tokens: 4, kv_share: false }]"
+    assert ("kv-share-recurrent" in codes(f"{text}\n{modes}\ntransition: {{ type: budget_exhausted }}")) is refused
+
+
+def test_a_byte_vocabulary_holds_the_transition_token():
+    def too_small(size: int, token: str) -> bool:
+        text = changed("vocab_size: 32000", f"vocab_size: {size}")
+        text = changed("type: hf, pretrained: gpt2", "type: byte", text)
+        text += "\nexecution_modes: [{ name: a, max_tokens: 4 }]"
+        return "vocabulary-too-small" in codes(f"{text}\ntransition: {{ type: special_token, token: {token} }}")
+
+    assert too_small(259, "</think>")
+    assert not too_small(260, "</think>")
+    assert not too_small(259, "<eos>")
+
+
 def test_every_fault_of_a_spec_in_one_run_in_the_order_of_the_text():
     text = """\
     schema_version: 1
