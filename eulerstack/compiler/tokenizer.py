@@ -117,7 +117,12 @@ def _save_byte(
         "tokenizer_class": "TokenizersBackend",
     }
     (directory / "tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n", "utf-8")
-    return SpecialIds(*(token and tokenizer.token_to_id(token) for token in (bos, eos, asked, transition)))
+    return SpecialIds(
+        bos=tokenizer.token_to_id(bos),
+        eos=tokenizer.token_to_id(eos),
+        pad=tokenizer.token_to_id(asked),
+        transition=None if transition is None else tokenizer.token_to_id(transition),
+    )
 
 
 def _save_published(

@@ -115,6 +115,10 @@ def _shrink_sections(plain: Plain, scale: Scale) -> None:
         scaling["base_width"] = scale.wide(scaling["base_width"])
     for mode in plain.get("execution_modes", ()):
         mode["max_tokens"] = max(1, int(mode["max_tokens"] * scale.length))
+    if mtp := plain["head"].get("mtp"):
+        mtp |= {"n_predict": min(mtp["n_predict"], 2), "head_layers": min(mtp["head_layers"], 2)}
+    if mtp := plain["head"].get("mtp"):
+        mtp |= {"n_predict": min(mtp["n_predict"], 2), "head_layers": min(mtp["head_layers"], 2)}
 
 
 def _shrink_schedule(schedule: tuple[Node, ...]) -> tuple[Node, ...]:

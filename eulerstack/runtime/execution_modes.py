@@ -92,11 +92,10 @@ class Phases:
             phase_BT, ticks_BT = self.assign(input_ids, real_BT, before=before)
         else:
             phase_BT = told_BT
-            told_only = input_ids is None and self.by_token
-            ticks_BT = before if told_only else self.assign(input_ids, phase_BT != PROMPT, before=before)[1]
-        if state is None:
-            return phase_BT, phase_BT
-        return phase_BT, state.extend(phase_BT, torch.zeros_like(phase_BT) + ticks_BT)
+            ticks_BT = torch.zeros_like(phase_BT) + before
+            if input_ids is not None or not self.by_token:
+                ticks_BT = self.assign(input_ids, phase_BT != PROMPT, before=before)[1]
+        return phase_BT, phase_BT if state is None else state.extend(phase_BT, ticks_BT)
 
     def of_labels(
         self, labels_BT: torch.Tensor, ids_BT: torch.Tensor | None, position_ids: torch.Tensor | None

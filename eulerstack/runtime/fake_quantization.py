@@ -57,12 +57,12 @@ class StraightThrough(torch.autograd.Function):
     """ŵ = dequantise(quantise(w)), with ∂ŵ/∂w taken as 1 (Bengio 2013)."""
 
     @staticmethod
-    def forward(ctx, weight: torch.Tensor, dtype: str, dequant_to: str | None) -> torch.Tensor:  # type: ignore[override]
+    def forward(ctx, weight: torch.Tensor, dtype: str, dequant_to: str | None) -> torch.Tensor:
         value = rounded(weight, dtype)
         return (value if dequant_to is None else rounded(value, dequant_to)).to(weight.dtype)
 
     @staticmethod
-    def backward(ctx, gradient):  # type: ignore[override]
+    def backward(ctx, gradient):
         return gradient, None, None
 
 

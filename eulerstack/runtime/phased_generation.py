@@ -68,14 +68,20 @@ def next_phase(phases: Phases, ids_BS: torch.Tensor, prompt_length: int) -> tupl
 class PhasedGenerationMixin(GenerationMixin):
     """`generate` as transformers has it; for a model with `execution_modes`, phase by phase."""
 
-    def generate(self, inputs=None, generation_config=None, logits_processor=None, stopping_criteria=None, **kwargs):
+    model: Any
+
+    def generate(  # type: ignore[override]
+        self, inputs=None, generation_config=None, logits_processor=None, stopping_criteria=None, **kwargs
+    ):
         """As transformers' `generate`. In phases, `max_new_tokens` is the sum of the budgets unless it is given.
 
         All of the input is the prompt, also what `past_key_values` hold of it.
         """
         phases: Phases = self.model.phases
         if not phases.modes:
-            return super().generate(inputs, generation_config, logits_processor, stopping_criteria, **kwargs)
+            return super().generate(  # type: ignore[misc]
+                inputs, generation_config, logits_processor, stopping_criteria, **kwargs
+            )
         settings: Any = generation_config or self.generation_config
         given = [kwargs.get(name, getattr(settings, name)) for name in ("max_new_tokens", "max_length")]
         if given == [None, None]:
@@ -88,7 +94,7 @@ class PhasedGenerationMixin(GenerationMixin):
         processor = PhaseProcessor(phases, prompt_length, ends, padding)
         if kwargs.get("past_key_values") is not None:
             begin_turn(kwargs["past_key_values"])
-        return super().generate(
+        return super().generate(  # type: ignore[misc]
             inputs,
             generation_config,
             LogitsProcessorList([*(logits_processor or ()), processor]),
@@ -97,11 +103,13 @@ class PhasedGenerationMixin(GenerationMixin):
             **kwargs,
         )
 
-    def prepare_inputs_for_generation(
+    def prepare_inputs_for_generation(  # type: ignore[override]
         self, input_ids, inputs_embeds=None, prompt_length: int | None = None, **kwargs
     ) -> dict:
         """As transformers does; with the phases of the tokens that enter, where some see less than others."""
-        prepared = super().prepare_inputs_for_generation(input_ids, inputs_embeds=inputs_embeds, **kwargs)
+        prepared = super().prepare_inputs_for_generation(  # type: ignore[misc]
+            input_ids, inputs_embeds=inputs_embeds, **kwargs
+        )
         phases: Phases = self.model.phases
         if phases.hides and prompt_length is not None:
             entering = prepared["input_ids"] if prepared.get("input_ids") is not None else prepared["inputs_embeds"]

@@ -40,10 +40,12 @@ class ChainDrafter(CandidateGenerator):
         for cache in self.caches:
             cache.activate_past_recording()
         self.first = self.known = 0
-        self.held: list[torch.Tensor | None] = [None] * len(self.chain)
-        """Of each step's predecessor the last row that is right for good: where the step goes on."""
+        self.held: dict[int, torch.Tensor] = {}
+        """For each step the last row of its predecessor that is right for good: where the step goes on."""
 
-    def get_candidates(self, input_ids: torch.Tensor, **kwargs) -> tuple[torch.Tensor, torch.Tensor | None]:
+    def get_candidates(  # type: ignore[override]
+        self, input_ids: torch.Tensor, **kwargs
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """`input_ids` [1, T] with drafts after them, and in sampling the logits [1, D, V] that those are drawn from."""
         outputs, inputs = kwargs["model_outputs"], kwargs["model_kwargs"]
         count = self._count(input_ids, inputs)
@@ -71,9 +73,9 @@ class ChainDrafter(CandidateGenerator):
         cache, module = self.caches[k - 1], self.chain[k - 1]
         start, start_before = max(0, self.known - k), max(0, self.known - max(k - 1, 1))
         if start < start_before:
-            rows = torch.cat([self.held[k - 1], rows], dim=1)
+            rows = torch.cat([self.held[k], rows], dim=1)
         if k > 1 and known >= k:
-            self.held[k - 1] = rows[:, known - k - start : known - k - start + 1]
+            self.held[k] = rows[:, known - k - start : known - k - start + 1]
         if self.known:
             cache.crop(start - (self.known - 1))
         trunk, end = self.model.model, known - 1

@@ -80,6 +80,13 @@ def test_borrowed_keys_are_borrowed_from_the_same_layer():
     assert kept[borrower + kept[borrower].kv_from].block == "decoder_2"
 
 
+def test_a_chain_of_predictions_stays_short():
+    head = "{type: causal_lm_mtp, mtp: {n_predict: 5, head_layers: 3, head_template: decoder}}"
+    mtp = shrink(llama(head=head)).head.mtp
+    assert mtp is not None
+    assert (mtp.n_predict, mtp.head_layers) == (2, 2)
+
+
 def test_a_twin_has_a_byte_tokenizer_and_a_name_of_its_own():
     twin = shrink(shrink(llama()))
     assert twin.tokenizer["type"] == "byte"
