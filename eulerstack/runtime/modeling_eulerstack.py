@@ -456,16 +456,20 @@ class EulerStackForCausalLM(EulerStackPreTrainedModel, PhasedGenerationMixin):
                 module.resize_vocabulary(self.vocab_size)
         return embeddings
 
-    def _get_candidate_generator(self, generation_config, input_ids, inputs_tensor, logits_processor, model_kwargs, *args, **kwargs):
+    def _get_candidate_generator(
+        self, generation_config, input_ids, inputs_tensor, logits_processor, model_kwargs, *args, **kwargs
+    ):
         """As transformers does, but with `use_mtp` the model's own chain drafts. Raises ValueError where it cannot."""
         if not generation_config.use_mtp:
-            return super()._get_candidate_generator(
+            return super()._get_candidate_generator(  # type: ignore[misc]
                 generation_config, input_ids, inputs_tensor, logits_processor, model_kwargs, *args, **kwargs
             )
         if not self.model.mtp:
             raise ValueError("use_mtp: the spec's head is not causal_lm_mtp, so that there is nothing to draft with")
         if not model_kwargs["past_key_values"].is_croppable:
-            raise ValueError("use_mtp: this model keeps state that cannot be rolled back, so it can only train its chain")
+            raise ValueError(
+                "use_mtp: this model keeps state that cannot be rolled back, so it can only train its chain"
+            )
         return ChainDrafter(self, generation_config, logits_processor)
 
     def _prepare_cache_for_generation(
