@@ -90,6 +90,7 @@ def test_pad_token_is_honoured(tmp_path: Path, pad_token: str, pad: int) -> None
     assert (loaded.pad_token, loaded.pad_token_id, len(loaded)) == (pad_token, pad, 259)
 
 
+@pytest.mark.slow
 def test_the_transition_token_is_one_token(tmp_path: Path, published: Path) -> None:
     for name, contract, expected in (
         ("byte", BYTE, 259),
@@ -133,6 +134,7 @@ def test_a_published_tokenizer_is_saved_as_the_contract_says(tmp_path: Path, pub
     assert str(published) not in json.dumps(config)
 
 
+@pytest.mark.slow
 def test_a_published_tokenizer_that_does_not_fit_is_left_out(tmp_path: Path, published: Path) -> None:
     contract = {"type": "hf", "pretrained": str(published)}
     saved = save(tmp_path, contract, vocab_size=100)

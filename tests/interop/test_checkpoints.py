@@ -218,6 +218,7 @@ def test_the_other_files_come_along(tmp_path: Path) -> None:
     assert (tmp_path / "twin" / "eulerstack.source.yml").read_text("utf-8") == imported.yaml
 
 
+@pytest.mark.slow
 def test_in_a_fresh_process_without_this_package(tmp_path: Path) -> None:
     original = build("qwen3", settings("qwen3", 1))
     original.save_pretrained(tmp_path / "original")

@@ -12,15 +12,9 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from eulerstack import api, library
 from eulerstack.ir import laws, parameter_table
+from tests.presets.selection import marked
 
 NAMES = library.names()
-EVERYDAY = {
-    "arch_beginner_gpt2",
-    "arch_intermediate_gemma2",
-    "arch_expert_mixtral_moe",
-}
-"""A sample of the twins, together of many kinds; the others are built in `make test-all`."""
-
 LENGTH = 48
 STEPS = 6
 LEARNING_RATE = 3e-3
@@ -47,10 +41,6 @@ def seen(directory):
 
 print(json.dumps({directory: seen(directory) for directory in sys.argv[1:]}))
 """
-
-
-def marked(name: str) -> object:
-    return pytest.param(name, marks=[] if name in EVERYDAY else [pytest.mark.slow])
 
 
 def compiled(name: str, directory: Path) -> api.Loaded:

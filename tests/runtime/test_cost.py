@@ -5,8 +5,8 @@ import torch
 
 from eulerstack.ir import parameter_table
 from eulerstack.ir.caches import cache_bytes
-from eulerstack.runtime.execution_modes import PhaseState
 from eulerstack.runtime.modeling_eulerstack import EulerStackForCausalLM
+from tests.runtime.caches import kept_bytes
 from tests.runtime.models import SPECS, build, to_ir, tokens
 
 
@@ -24,20 +24,8 @@ def test_stated_decoding_state_is_the_model_s(name, length):
     model = build(SPECS[name])
     with torch.no_grad():
         cache = model(tokens(batch=1, length=length), use_cache=True).past_key_values
-    stated, kept = sum(cache_bytes(to_ir(SPECS[name]), length)), _kept(cache)
+    stated, kept = sum(cache_bytes(to_ir(SPECS[name]), length)), kept_bytes(cache)
     if any(layer.depth is not None for layer in model.model.layers):
         assert kept <= stated  # it depends on the text how many tokens a depth-gated layer works on
     else:
         assert kept == stated
-
-
-def _kept(cache) -> int:
-    """Bytes of all tensors in a cache."""
-    total = 0
-    for layer in cache.layers:
-        if isinstance(layer, PhaseState):  # belongs to no layer
-            continue
-        tensors = layer.tensors.values() if hasattr(layer, "tensors") else (layer.keys, layer.values)
-        total += sum(tensor.nbytes for tensor in tensors if tensor is not None)
-        total += sum(_kept(row) for row in getattr(layer, "rows", ()))
-    return total

@@ -140,6 +140,7 @@ def test_the_kernel_is_called_as_its_package_wants(monkeypatch):
     assert len(called) == len(model.model.layers)
 
 
+@pytest.mark.slow
 def test_it_compiles_in_one_graph():
     model = build(spec({"delta": layer(delta())})).train()
     ids = tokens(length=16)

@@ -212,6 +212,7 @@ print([router.tolist() for n, router in model.named_buffers() if "correction" in
 """
 
 
+@pytest.mark.slow
 def test_two_processes_move_the_biases_as_one_would(tmp_path):
     model = build(SPECS["moe_deepseek"]).train()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.0)

@@ -74,6 +74,7 @@ def test_chunks_save_no_square():
     assert sum(kept) < 2 * 3 * 1024 * 1024 / 4
 
 
+@pytest.mark.slow
 def test_it_compiles_in_one_graph():
     model = build(spec({"retention": layer(retnet())})).train()
     ids = tokens(length=16)

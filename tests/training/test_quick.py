@@ -65,6 +65,7 @@ def test_the_learning_rate_rises_then_falls_with_the_time_that_has_passed() -> N
     assert clock.factor(1000) == pytest.approx(quick.LR_FLOOR)
 
 
+@pytest.mark.slow
 def test_fifty_steps_on_easy_text_teach_it_and_leave_the_directory_alone(directory: Path) -> None:
     before = digest(directory)
     told: list[Progress] = []
@@ -78,11 +79,13 @@ def test_fifty_steps_on_easy_text_teach_it_and_leave_the_directory_alone(directo
     assert digest(directory) == before
 
 
+@pytest.mark.slow
 def test_a_child_that_fails_tells_why(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="ended with code 1"):
         fresh.train(tmp_path / "nothing", seconds=1)
 
 
+@pytest.mark.slow
 def test_a_run_ends_when_its_time_is_over(directory: Path) -> None:
     outcome = quick.train(directory, seconds=0.5, corpus=CORPUS)
     assert 0.5 <= outcome.seconds < 60
