@@ -235,6 +235,7 @@ def moes(draw: Draw) -> Plain:
         keys |= _some(draw, bias_correction=corrections)
     if experts == 8 and draw(st.booleans()):
         keys |= {"n_groups": 2, "balance": {"sequence_aux_coef": 0.1, "group_limit": draw(st.integers(1, 2))}}
+        keys["balance"] |= _some(draw, group_score=st.sampled_from(["top2", "max"]))
     return keys
 
 

@@ -198,6 +198,7 @@ CATALOGUE: dict[str, Entry] = {
     "group-limit-above-groups": Entry(COMPATIBILITY, see="eulerstack schema ffn.moe"),
     "top-k-above-groups": Entry(COMPATIBILITY, see="eulerstack schema ffn.moe"),
     "groups-without-limit": Entry(COMPATIBILITY, see="eulerstack schema ffn.moe"),
+    "group-score-unused": Entry(COMPATIBILITY, see="eulerstack schema ffn.moe"),
     # schema and ir: realism
     "params-off-target": Entry(VALIDATION, "Warning", see="eulerstack schema model.target_params"),
     "vocabulary-too-small": Entry(VALIDATION, "Warning", see="eulerstack schema model.vocab_size"),

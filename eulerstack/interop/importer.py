@@ -4,6 +4,7 @@ The directory's config.json is read as JSON, its weights as safetensors, one ten
 executed.
 """
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,10 +117,18 @@ def recipes_for(reading: Reading, checkpoint: Checkpoint) -> dict[str, Recipe]:
     used = {name for recipe in recipes.values() for name in recipe.sources}
     if reading.model.head.tie_weights:
         used.add(reading.family.head)
+    if reading.family.layers_beyond:
+        used |= {name for name in checkpoint.names() if layer_of(name) >= len(reading.model.schedule)}
     leftover = checkpoint.leftover(used, reading.family.ignored)
     if leftover:
         raise error("import-unexpected-tensor", params={"names": listed(leftover)})
     return recipes
+
+
+def layer_of(name: str) -> int:
+    """The number of the layer that a checkpoint's tensor belongs to; −1 outside the layers."""
+    found = re.match(r"model\.layers\.(\d+)\.", name)
+    return int(found.group(1)) if found else -1
 
 
 def made(recipe: Recipe, checkpoint: Checkpoint, tensor: Tensor) -> torch.Tensor:

@@ -56,7 +56,8 @@ class Router(nn.Module):
     |---|---|---|
     | affinity | `affinity` | |
     | b | `bias_correction` | moved after each optimizer step by `update_rate` towards balance, no gradient |
-    | G | `n_groups`, `balance.group_limit` | only the best groups are open, a group scored by its two best s + b |
+    | G | `n_groups`, `balance.group_limit` | only the best groups are open, a group scored by its two best s + b, |
+    | | `balance.group_score` | or by its best one (DeepSeek-V2) |
     | scale | `routed_scale` | |
     | Σ | `norm_top_k` | whether weights are renormalised over the chosen |
 
@@ -68,6 +69,7 @@ class Router(nn.Module):
         self.top_k, self.n_experts = moe["top_k"], moe["experts"]
         self.affinity, self.normalise, self.scale = moe["affinity"], moe["norm_top_k"], moe["routed_scale"]
         self.n_groups, self.group_limit = moe["n_groups"], moe["balance"]["group_limit"]
+        self.best_of_group = 2 if moe["balance"]["group_score"] == "top2" else 1
         self.update_rate = moe["bias_correction"]["update_rate"]
         self.target_imbalance = moe["bias_correction"]["target_imbalance"]
         self.weight = nn.Parameter(torch.empty(self.n_experts, d_model))
@@ -121,7 +123,7 @@ class Router(nn.Module):
 
     def _close_groups(self, choice_NE: torch.Tensor) -> torch.Tensor:
         grouped_NGe = choice_NE.unflatten(-1, (self.n_groups, -1))
-        score_NG = grouped_NGe.topk(min(2, grouped_NGe.shape[-1]), dim=-1).values.sum(dim=-1)
+        score_NG = grouped_NGe.topk(min(self.best_of_group, grouped_NGe.shape[-1]), dim=-1).values.sum(dim=-1)
         best = score_NG.topk(self.group_limit, dim=-1).indices
         open_NG = torch.zeros_like(score_NG, dtype=torch.bool).scatter(1, best, True)
         return grouped_NGe.masked_fill(~open_NG[..., None], -torch.inf).flatten(1)

@@ -17,6 +17,8 @@ CLASSES = {
     "opt": (transformers.OPTConfig, transformers.OPTForCausalLM),
     "mixtral": (transformers.MixtralConfig, transformers.MixtralForCausalLM),
     "qwen3_next": (transformers.Qwen3NextConfig, transformers.Qwen3NextForCausalLM),
+    "deepseek_v2": (transformers.DeepseekV2Config, transformers.DeepseekV2ForCausalLM),
+    "deepseek_v3": (transformers.DeepseekV3Config, transformers.DeepseekV3ForCausalLM),
     "mamba": (transformers.MambaConfig, transformers.MambaForCausalLM),
     "mamba2": (transformers.Mamba2Config, transformers.Mamba2ForCausalLM),
     "jamba": (transformers.JambaConfig, transformers.JambaForCausalLM),
@@ -190,6 +192,51 @@ def _qwen3_next(rng: random.Random) -> dict[str, Any]:
     return sizes | _rms(rng) | {"hidden_act": rng.choice(("silu", "swish"))} | positions | own | sparse | placed
 
 
+def _latent(rng: random.Random) -> dict[str, Any]:
+    """What DeepSeek-V2 and V3 have in common."""
+    sizes = _heads(rng)
+    del sizes["head_dim"]
+    sizes["num_key_value_heads"] = sizes["num_attention_heads"]
+    rope_dim, q_rank = rng.choice((4, 6)), rng.choice((None, 8, 12))
+    kinds = {
+        "q_lora_rank": q_rank,
+        "kv_lora_rank": rng.choice((8, 10)),
+        "qk_rope_head_dim": rope_dim,
+        "qk_nope_head_dim": rng.choice((4, 6)),
+        "v_head_dim": rng.choice((4, 6, 10)),
+        "attention_bias": q_rank is not None and rng.random() < 0.5,
+        "first_k_dense_replace": rng.choice((0, 1, sizes["num_hidden_layers"])),
+        "moe_intermediate_size": rng.choice((8, 12)),
+        "n_routed_experts": 8,
+        "n_shared_experts": rng.choice((1, 2)),
+        "num_experts_per_tok": rng.choice((1, 2, 3)),
+        "routed_scaling_factor": rng.choice((1.0, 2.5)),
+    }
+    positions = _rope(rng, rope_dim)
+    inside = positions.get("rope_parameters") or positions.get("rope_scaling") or {}
+    if "factor" in inside and rng.random() < 0.3 and inside.get("rope_type", inside.get("type")) == "yarn":
+        inside |= {"mscale": 1.0, "mscale_all_dim": 0.8}
+    return sizes | _rms(rng) | _act(rng) | positions | kinds
+
+
+def _deepseek_v2(rng: random.Random) -> dict[str, Any]:
+    own = _latent(rng)
+    grouped = {"topk_method": "group_limited_greedy", "n_group": 4, "topk_group": rng.choice((2, 4))}
+    own |= rng.choice(({"topk_method": "greedy"}, grouped))
+    own["mlp_bias"] = own["first_k_dense_replace"] == own["num_hidden_layers"] and rng.random() < 0.5
+    return own
+
+
+def _deepseek_v3(rng: random.Random) -> dict[str, Any]:
+    groups = rng.choice((1, 2, 4))
+    return _latent(rng) | {
+        "n_group": groups,
+        "topk_group": rng.choice([n for n in (1, 2, 4) if n <= groups and n * 8 // groups >= 3]),
+        "norm_topk_prob": rng.random() < 0.5,
+        "rope_interleave": rng.random() < 0.6,
+    }
+
+
 def _gpt2(rng: random.Random) -> dict[str, Any]:
     heads = rng.choice((2, 4))
     return {
@@ -298,6 +345,8 @@ _OWN: dict[str, Callable[[random.Random], dict[str, Any]]] = {
     "olmo2": _olmo2,
     "opt": _opt,
     "mixtral": _mixtral,
+    "deepseek_v2": _deepseek_v2,
+    "deepseek_v3": _deepseek_v3,
     "qwen3_next": _qwen3_next,
     "mamba": _mamba,
     "mamba2": _mamba2,

@@ -11,6 +11,8 @@ from eulerstack.interop import import_model, read
 from eulerstack.runtime.modeling_eulerstack import EulerStackForCausalLM
 from tests.interop.configs import CLASSES, VOCAB
 
+SPARSE = ("mixtral", "jamba", "qwen3_next", "deepseek_v2", "deepseek_v3")
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -25,8 +27,9 @@ class Pair:
         """Tensors under the original's parameter names → under ours."""
         mapped = {}
         for assignment in read(self.sources).assignments():
-            recipe = next(r for r in assignment.recipes if all(name in tensors for name in r.sources))
-            mapped[assignment.target] = recipe.transform([tensors[name] for name in recipe.sources])
+            recipes = (r for r in assignment.recipes if all(name in tensors for name in r.sources))
+            if recipe := next(recipes, None):  # a buffer has no gradient
+                mapped[assignment.target] = recipe.transform([tensors[name] for name in recipe.sources])
         return mapped
 
 
@@ -44,6 +47,9 @@ def build(family: str, config: dict[str, Any], attention: str = "eager") -> PreT
             offset = family in ("gemma2", "qwen3_next") and "linear_attn" not in name
             centre = one if name.endswith("weight") and not offset else 0.0
             parameter.copy_(centre + 0.25 * noise)
+        for name, buffer in model.named_buffers():
+            if name.endswith("e_score_correction_bias"):
+                buffer.copy_(0.1 * torch.randn(buffer.shape, generator=generator))
     return model.eval()
 
 
@@ -55,7 +61,7 @@ def pair(family: str, config: dict[str, Any], directory: Path, attention: str = 
     import_model(sources, target)
     twin = EulerStackForCausalLM.from_pretrained(target, attn_implementation=attention, dtype=torch.float32)
     sizes = (config.get(name, 0) for name in ("hidden_size", "intermediate_size", "moe_intermediate_size"))
-    if family in ("mixtral", "jamba", "qwen3_next") and any(size % 4 for size in sizes):
+    if family in SPARSE and any(size % 4 for size in sizes):
         for model in (original, twin):  # grouped_mm wants rows of whole 16 bytes
             model.set_experts_implementation("eager")
     return Pair(original, twin.eval(), sources, target)

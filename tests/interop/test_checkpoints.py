@@ -68,6 +68,16 @@ def test_experts_fused_as_in_memory(tmp_path: Path) -> None:
     assert_same_logits(load(tmp_path / "twin"), original)
 
 
+def test_layers_that_predict_further_tokens_are_left_out(tmp_path: Path) -> None:
+    source = directory("deepseek_v3", tmp_path / "original", num_hidden_layers=2)
+    tensors = weights(source)
+    rewrite(source, tensors | {"model.layers.2.eh_proj.weight": torch.zeros(2, 4)})
+    import_model(source, tmp_path / "twin")
+    assert_same_logits(load(tmp_path / "twin"), CLASSES["deepseek_v3"][1].from_pretrained(source))
+    rewrite(source, tensors | {"model.layers.1.eh_proj.weight": torch.zeros(2, 4)})
+    assert "model.layers.1.eh_proj.weight" in refusal(source, tmp_path / "other")
+
+
 @pytest.mark.parametrize("family", CLASSES)
 def test_a_checkpoint_of_the_bare_model(family: str, tmp_path: Path) -> None:
     original = build(family, settings(family, 0) | {"tie_word_embeddings": True})

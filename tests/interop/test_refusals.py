@@ -109,6 +109,15 @@ ONE_FAMILY = [
     ("qwen3_next", "linear_num_value_heads", {"linear_num_key_heads": 2, "linear_num_value_heads": 3}),
     ("qwen3_next", "partial_rotary_factor", {"rope_parameters": {"partial_rotary_factor": 0.1}}),
     ("qwen3_next", "partial_rotary_factor", {"rope_parameters": "absent", "partial_rotary_factor": 1.5}),
+    ("deepseek_v2", "num_key_value_heads", {"num_attention_heads": 2, "num_key_value_heads": 1}),
+    ("deepseek_v2", "attention_bias", {"q_lora_rank": None, "attention_bias": True}),
+    ("deepseek_v2", "mlp_bias", {"mlp_bias": True, "first_k_dense_replace": 1}),
+    ("deepseek_v2", "topk_group", {"topk_method": "group_limited_greedy", "n_group": 4, "topk_group": None}),
+    ("deepseek_v2", "topk_method", {"topk_method": "noaux_tc"}),
+    ("deepseek_v3", "n_group", {"n_group": 3, "topk_group": 1}),
+    ("deepseek_v3", "topk_group", {"n_group": 4, "topk_group": 1, "num_experts_per_tok": 3}),
+    ("deepseek_v3", "qk_rope_head_dim", {"qk_rope_head_dim": 5}),
+    ("deepseek_v3", "num_experts_per_tok", {"num_experts_per_tok": 9}),
     ("mixtral", "num_experts_per_tok", {"num_local_experts": 2, "num_experts_per_tok": 3}),
     ("mixtral", "num_experts", {"num_experts": "8"}),
     ("mixtral", "router_jitter_noise", {"router_jitter_noise": -0.1}),
@@ -173,6 +182,7 @@ def test_every_field_of_the_config_class_is_accounted_for(family: str, tmp_path:
     make = CLASSES[family][0]
     names = {field.name for field in fields(make)} | {field.name for field in fields(PreTrainedConfig)}
     whole = make(**settings(family, 1)).to_dict()
+    names = {make.attribute_map.get(name, name) for name in names}
     assert names <= whole.keys() | {"transformers_version"}
     write(tmp_path, whole)
     assert import_spec(tmp_path).family is FAMILIES[family]

@@ -129,6 +129,7 @@ FFN = {
     "ffn.moe.routing.hash_salt": None,
     "ffn.moe.balance.sequence_aux_coef": 0.0,
     "ffn.moe.balance.group_limit": None,
+    "ffn.moe.balance.group_score": "top2",
     "ffn.moe.d_expert": DERIVED,
     "ffn.moe.d_shared": DERIVED,
     "ffn.moe.gated": DERIVED,

@@ -140,6 +140,7 @@ MOES = [
     ("group-limit-above-groups", {"balance": {"group_limit": 9}}, "balance.group_limit"),
     ("top-k-above-groups", {"n_groups": 4, "top_k": 3, "balance": {"group_limit": 1}}, "top_k"),
     ("groups-without-limit", {"n_groups": 4}, "n_groups"),
+    ("group-score-unused", {"balance": {"group_score": "max"}}, "balance.group_score"),
 ]
 
 FITTING = [

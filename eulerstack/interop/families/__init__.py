@@ -1,6 +1,8 @@
 """The model families that can be imported, by `model_type`."""
 
 from eulerstack.interop.families import (
+    deepseek_v2,
+    deepseek_v3,
     gemma2,
     gpt2,
     jamba,
@@ -17,9 +19,23 @@ from eulerstack.interop.families import (
 )
 from eulerstack.interop.families.family import Family
 
-FAMILIES: dict[str, Family] = {
-    module.FAMILY.model_type: module.FAMILY
-    for module in (gemma2, gpt2, jamba, llama, mamba, mamba2, mistral, mixtral, olmo2, opt, qwen2, qwen3, qwen3_next)
-}
+MODULES = (
+    deepseek_v2,
+    deepseek_v3,
+    gemma2,
+    gpt2,
+    jamba,
+    llama,
+    mamba,
+    mamba2,
+    mistral,
+    mixtral,
+    olmo2,
+    opt,
+    qwen2,
+    qwen3,
+    qwen3_next,
+)
+FAMILIES: dict[str, Family] = {module.FAMILY.model_type: module.FAMILY for module in MODULES}
 
 __all__ = ["FAMILIES", "Family"]

@@ -20,6 +20,7 @@ class Family:
     - aliases: other names of keys that transformers reads too.
     - tokens: the ids that transformers assumes where config.json has none.
     - freezes_padding: whether the pad token's row of the embedding gets no gradient from being looked up.
+    - layers_beyond: whether checkpoints hold layers after the last, of modules that the class does not have.
     - add_bos: what the family's tokenizers do unless theirs says otherwise.
     """
 
@@ -34,4 +35,5 @@ class Family:
     aliases: dict[str, str] = field(default_factory=dict)
     tokens: dict[str, int | None] = field(default_factory=dict)
     freezes_padding: bool = True
+    layers_beyond: bool = False
     add_bos: bool = True

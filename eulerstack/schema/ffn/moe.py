@@ -50,6 +50,7 @@ class BalanceKeys(Keys):
 
     sequence_aux_coef: NonNegative = 0.0
     group_limit: Size | None = None
+    group_score: Literal["top2", "max"] = "top2"
 
 
 class MoeKeys(Keys):
@@ -97,10 +98,11 @@ class Routing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Balance:
-    """`group_limit`: how many groups of experts a token may choose from (None: all)."""
+    """`group_limit`: how many groups of experts a token may choose from (None: all), `group_score`: by what."""
 
     sequence_aux_coef: float
     group_limit: int | None
+    group_score: Literal["top2", "max"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,5 +232,7 @@ def _check_groups(keys: MoeKeys, report: Report) -> None:
     elif limit and keys.top_k > limit * (keys.experts // n_groups):
         reachable = limit * (keys.experts // n_groups)
         report("top-k-above-groups", ("top_k",), top_k=keys.top_k, reachable=reachable)
+    if n_groups == 1 and keys.balance.group_score != "top2":
+        report("group-score-unused", ("balance", "group_score"))
     if n_groups > 1 and not limit:
         report("groups-without-limit", ("n_groups",), n_groups=n_groups)
