@@ -152,8 +152,6 @@ def mambas(draw: Draw, frame: Frame) -> Plain:
             dt_min=st.sampled_from([0.0, 0.01]),
             dt_max=st.sampled_from([0.01, 10.0]),
             gated_norm=st.sampled_from(["after", "before", "none"]),
-            in_multiplier=st.floats(0.5, 2),
-            out_multiplier=st.floats(0.5, 2),
             multipliers=st.fixed_dictionaries(
                 {}, optional={name: st.floats(0.5, 2) for name in ("gate", "input", "dt")}
             ),
@@ -201,6 +199,9 @@ def mixers(draw: Draw, frame: Frame) -> Plain:
     if draw(st.booleans()):
         selector = draw(st.sampled_from([{"type": "learned_gate"}, {"type": "top_k"}, {"type": "top_k", "top_k": 2}]))
         branched["selector"] = selector | _some(draw, input=st.sampled_from(["hidden", "embedding"]))
+    elif draw(st.booleans()):
+        branched["selector"] = {"type": "sum"}
+        branched["factors"] = {names[0]: {"input": draw(st.floats(0.5, 2)), "output": draw(st.floats(0.5, 2))}}
     return {"type": "branched", "branched": branched}
 
 
@@ -243,6 +244,8 @@ def moes(draw: Draw) -> Plain:
 def templates(draw: Draw, frame: Frame) -> Plain:
     """One entry of `layer_templates`, without shape_change."""
     template = {"mixer": draw(mixers(frame)), "ffn": draw(ffns())}
+    if template["ffn"]["type"] == "gated_mlp" and draw(st.booleans()):
+        template["ffn_factors"] = _some(draw, gate=positive, output=positive)
     if draw(st.booleans()):
         template["norm"] = _some(
             draw, type=st.sampled_from(NORMS), position=st.sampled_from(POSITIONS), eps=st.sampled_from([1e-6, 0.1]),
@@ -423,7 +426,7 @@ def rope_scalings(draw: Draw, pairs: int) -> Plain:
 def heads(draw: Draw, pool: dict[str, Plain]) -> Plain:
     """`head`."""
     keys = _some(
-        draw, tie_weights=st.booleans(), logit_softcap=positive,
+        draw, tie_weights=st.booleans(), logit_softcap=positive, logit_scale=positive,
         final_norm=st.builds(
             dict, type=st.sampled_from(["rmsnorm", "layernorm", "none"]), eps=st.sampled_from([1e-6, 0.1])
         ) | st.just({"type": "none"}),

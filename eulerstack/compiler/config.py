@@ -207,7 +207,7 @@ def spec_from_config(config: Mapping[str, Any]) -> Plain:
 
 
 def _template(block: Plain) -> Plain:
-    parts = ("mixer", "norm", "residual", "state", "memory", "shape_change")
+    parts = ("mixer", "norm", "residual", "state", "memory", "shape_change", "ffn_factors")
     template = {part: block[part] for part in parts if block[part] is not None}
     if not any(value is not None for value in block["state"].values()):
         del template["state"]

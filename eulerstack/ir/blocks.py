@@ -6,7 +6,7 @@ from typing import Any
 
 from eulerstack.diagnostics import EulerStackError, Severity, collect, error
 from eulerstack.dsl.tree import Path
-from eulerstack.ir.nodes import Block, HyperConnection, Norm, Residual, ShapeChange, State
+from eulerstack.ir.nodes import Block, FfnFactors, HyperConnection, Norm, Residual, ShapeChange, State
 from eulerstack.schema.base import Dims
 from eulerstack.schema.ffn import check_ffn, resolve_ffn
 from eulerstack.schema.findings import Findings
@@ -14,7 +14,7 @@ from eulerstack.schema.memory import resolve_memory
 from eulerstack.schema.mixers import AttentionKeys, check_mixer, resolve_mixer
 from eulerstack.schema.schedule import OverrideKeys
 from eulerstack.schema.spec import Spec
-from eulerstack.schema.template import HyperKeys, NormKeys, ResidualKeys, ShapeChangeKeys, TemplateKeys
+from eulerstack.schema.template import FfnFactorsKeys, HyperKeys, NormKeys, ResidualKeys, ShapeChangeKeys, TemplateKeys
 
 WITHOUT_HEADS = frozenset({"mamba", "hyena", "gated_deltanet"})
 """Mixers that do not read model.n_heads, so that a width it does not divide is no fault."""
@@ -93,6 +93,7 @@ class Blocks:
             state=State(kv_cache=keys.state.kv_cache, ssm_state=keys.state.ssm_state),
             memory=resolve_memory(keys.memory, dims) if keys.memory else None,
             shape_change=_shape_change_of(keys.shape_change) if keys.shape_change else None,
+            ffn_factors=_ffn_factors_of(keys.ffn_factors),
         )
 
 
@@ -189,6 +190,12 @@ def _residual_of(keys: ResidualKeys) -> Residual:
 
 def _hyper_of(keys: HyperKeys) -> HyperConnection:
     return HyperConnection(expand=keys.expand, mixing=keys.mixing, sinkhorn_iters=keys.sinkhorn_iters)
+
+
+def _ffn_factors_of(keys: FfnFactorsKeys | None) -> FfnFactors | None:
+    """None where both are 1."""
+    factors = FfnFactors(gate=keys.gate, output=keys.output) if keys else None
+    return None if factors == FfnFactors(gate=1.0, output=1.0) else factors
 
 
 def _shape_change_of(keys: ShapeChangeKeys) -> ShapeChange:

@@ -94,6 +94,7 @@ def _head_of(spec: Spec, blocks: Blocks, schedule: tuple[Node, ...], tied: bool)
         type=spec.head.type,
         tie_weights=tied,
         logit_softcap=spec.head.logit_softcap,
+        logit_scale=None if spec.head.logit_scale == 1.0 else spec.head.logit_scale,
         final_norm=final_norm(spec.head.final_norm, last.norm),
         mtp=_mtp_of(spec.head.mtp, blocks, spec.model.d_model) if spec.head.mtp else None,
     )

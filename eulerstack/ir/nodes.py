@@ -53,6 +53,14 @@ class State:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FfnFactors:
+    """What a gated MLP multiplies its gate, before the activation, and its output with."""
+
+    gate: float
+    output: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
     """One distinct resolved layer: a template, its overrides applied, at one width of the stream.
 
@@ -70,6 +78,7 @@ class Block:
     state: State
     memory: Memory | None
     shape_change: ShapeChange | None
+    ffn_factors: FfnFactors | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +177,7 @@ class Head:
     type: Literal["causal_lm", "causal_lm_mtp"]
     tie_weights: bool
     logit_softcap: float | None
+    logit_scale: float | None
     final_norm: Norm | None
     mtp: MultiTokenPrediction | None
 

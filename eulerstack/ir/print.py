@@ -55,6 +55,7 @@ def plain_block(block: Block) -> Plain:
         "state": _without_null(as_plain(block.state)) or None,
         "memory": block.memory and plain_memory(block.memory),
         "shape_change": block.shape_change and as_plain(block.shape_change),
+        "ffn_factors": block.ffn_factors and as_plain(block.ffn_factors),
     }
     return _without_null(plain)
 

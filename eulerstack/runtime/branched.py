@@ -1,8 +1,9 @@
 """Several mixers on one input, their outputs weighed per token.
 
 Features: branches of any other mixer; soft weights over all of them, or over the top_k with the largest, made to sum to
-1 again; a gate that reads the mixer's input or the token's embedding. Every branch sees every token, so that its state
-is whole whichever branches are chosen: a choice selects outputs and saves no work.
+1 again, or a plain sum; fixed factors around a branch (Falcon-H1); a gate that reads the mixer's input or the token's
+embedding. Every branch sees every token, so that its state is whole whichever branches are chosen: a choice selects
+outputs and saves no work.
 
 Shape suffixes: B batch, T tokens, M d_model, N branches.
 """
@@ -21,8 +22,9 @@ class Branched(nn.Module):
 
     g is x, or the token's embedding as it entered the first layer (`selector.input`). A single chosen branch has the
     weight 1, whose gradient is that of its share of the softmax over all (straight through), so that the gate learns.
+    With `selector.type` sum every w_n is 1. `factors` make it w_n · output_n · branch_n(input_n · x) (Zuo 2025).
 
-    Parameters: those of the branches, and N·M for the gate. State: the branches' states, one after the other. In states
+    Parameters: those of the branches, and N·M for a gate. State: the branches' states, one after the other. In states
     and in the gate's rows branches are ordered by name. The gate is Shazeer's (2017), without noise.
     """
 
@@ -34,7 +36,10 @@ class Branched(nn.Module):
         self.names = sorted(branches)
         for name in self.names:
             self.add_module(f"branch_{name}", branches[name])
-        self.selector = nn.Linear(block["d_model"], len(branches), bias=False)
+        summed = selector["type"] == "sum"
+        self.selector = None if summed else nn.Linear(block["d_model"], len(branches), bias=False)
+        one = {"input": 1.0, "output": 1.0}
+        self.factors = [(block["mixer"]["branched"]["factors"] or {}).get(name, one) for name in self.names]
 
     @property
     def branches(self) -> list[nn.Module]:
@@ -66,12 +71,18 @@ class Branched(nn.Module):
 
         Returns the output [B, T, M], and as the fifth entry the sum of the branches' own losses, if any has one.
         """
-        read_BTM = embeddings if self.reads_embeddings else hidden_states
-        assert read_BTM is not None
-        logits_BTN = self.selector(read_BTM.to(self.selector.weight.dtype))
-        weight_BTN = self.weigh(logits_BTN).to(hidden_states.dtype)
-        results = [branch(hidden_states, cache_index=at, **context) for at, branch in self._placed(cache_index)]
-        mixed = torch.stack([weight * out[0] for weight, out in zip(weight_BTN.split(1, -1), results, strict=True)])
+        results = [
+            branch(scaled(hidden_states, factors["input"]), cache_index=at, **context)
+            for (at, branch), factors in zip(self._placed(cache_index), self.factors, strict=True)
+        ]
+        outputs = [scaled(out[0], f["output"]) for out, f in zip(results, self.factors, strict=True)]
+        if self.selector is not None:
+            read_BTM = embeddings if self.reads_embeddings else hidden_states
+            assert read_BTM is not None
+            logits_BTN = self.selector(read_BTM.to(self.selector.weight.dtype))
+            weight_BTN = self.weigh(logits_BTN).to(hidden_states.dtype)
+            outputs = [weight * out for weight, out in zip(weight_BTN.split(1, -1), outputs, strict=True)]
+        mixed = torch.stack(outputs)
         losses = [out[4] for out in results if len(out) > 4 and out[4] is not None]
         return mixed.sum(0), None, None, None, torch.stack(losses).sum() if losses else None
 
@@ -90,3 +101,8 @@ class Branched(nn.Module):
         for branch in self.branches:
             yield cache_index, branch
             cache_index += len(branch.state_layers())
+
+
+def scaled(x: torch.Tensor, factor: float) -> torch.Tensor:
+    """`x` times a factor."""
+    return x if factor == 1.0 else x * factor

@@ -59,7 +59,13 @@ class EulerStackConfig(PreTrainedConfig):
         self.schedule = self.schedule or []
         bare = {"positional": "none", "scale": 1.0, "d_embed": self.hidden_size, "train_padding": True, "dropout": 0.0}
         self.embedding = self.embedding or bare
-        self.head = self.head or {"type": "causal_lm", "logit_softcap": None, "final_norm": None, "mtp": None}
+        self.head = self.head or {
+            "type": "causal_lm",
+            "logit_softcap": None,
+            "logit_scale": None,
+            "final_norm": None,
+            "mtp": None,
+        }
         self.keep_in_fp32 = self.keep_in_fp32 or []
         self.init = self.init or {}
         self.training_hints = self.training_hints or {}

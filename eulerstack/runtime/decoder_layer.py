@@ -197,5 +197,6 @@ def build_ffn(config, block: dict) -> nn.Module | None:
         case "mlp":
             return Mlp(block["d_model"], spec["d_ff"], spec["activation"], spec["bias"])
         case "gated_mlp":
-            return GatedMlp(block["d_model"], spec["d_ff"], spec["activation"], spec["bias"])
+            factors = block["ffn_factors"]
+            return GatedMlp(block["d_model"], spec["d_ff"], spec["activation"], spec["bias"], factors)
     raise ValueError(f"unknown ffn type {spec['type']!r}")

@@ -38,10 +38,14 @@ class Mlp(nn.Module):
 
 
 class GatedMlp(nn.Module):
-    """y = W_down · (φ(W_gate · x) ⊙ W_up · x). Parameters: 3·d·f (+ 2f + d with bias)."""
+    """y = W_down · (φ(W_gate · x) ⊙ W_up · x). Parameters: 3·d·f (+ 2f + d with bias).
 
-    def __init__(self, d_model: int, d_ff: int, activation: str, bias: bool):
+    `factors`: fixed numbers that W_gate · x (`gate`) and y (`output`) are multiplied with (Falcon-H1, Zuo 2025).
+    """
+
+    def __init__(self, d_model: int, d_ff: int, activation: str, bias: bool, factors: dict | None = None):
         super().__init__()
+        self.factors = factors
         self.activation = ACTIVATIONS[activation]
         self.gate_proj = nn.Linear(d_model, d_ff, bias=bias)
         self.up_proj = nn.Linear(d_model, d_ff, bias=bias)
@@ -49,4 +53,7 @@ class GatedMlp(nn.Module):
 
     def forward(self, x: torch.Tensor, **kwargs) -> tuple[torch.Tensor]:
         """`x` [..., d] → the same shape, in a tuple of one."""
-        return (self.down_proj(self.activation(self.gate_proj(x)) * self.up_proj(x)),)
+        if self.factors is None:
+            return (self.down_proj(self.activation(self.gate_proj(x)) * self.up_proj(x)),)
+        gate = self.gate_proj(x) * self.factors["gate"]
+        return (self.down_proj(self.activation(gate) * self.up_proj(x)) * self.factors["output"],)

@@ -40,7 +40,6 @@ class SelectiveStateSpace(RecurrentMixer, ABC):
         self.conv1d = CausalConvolution(convolved, spec["d_conv"], spec["conv_bias"])
         self.activation = ACTIVATIONS[spec["activation"]]
         self.out_proj = nn.Linear(inner, d_model, bias=spec["out_bias"])
-        self.in_multiplier, self.out_multiplier = spec["in_multiplier"], spec["out_multiplier"]
 
     def forward(
         self,
@@ -53,11 +52,10 @@ class SelectiveStateSpace(RecurrentMixer, ABC):
         """Mix `hidden_states` [B, T, M] over the sequence; `token_mask` [B, T] is 0 for padding."""
         state = state_of(past_key_values, cache_index)
         conv, ssm = (None, None) if state is None else (state.get("conv"), state.get("ssm"))
-        projected = self.in_proj(scaled(hidden_states, self.in_multiplier))
-        mixed, conv, ssm = self.mix(projected, token_mask, conv, ssm)
+        mixed, conv, ssm = self.mix(self.in_proj(hidden_states), token_mask, conv, ssm)
         if state is not None:
             state.advance(hidden_states.shape[1], conv=conv, ssm=ssm)
-        return scaled(self.out_proj(mixed), self.out_multiplier), None
+        return self.out_proj(mixed), None
 
     @abstractmethod
     def mix(self, projected, token_mask, conv, ssm) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -217,8 +215,3 @@ def inner_width(block: dict) -> int:
     """How many channels the recurrence has."""
     spec = block["mixer"]["mamba"]
     return spec["d_inner"] or spec["expand"] * block["d_model"]
-
-
-def scaled(x: torch.Tensor, factor: float | None) -> torch.Tensor:
-    """`x` times a factor; None: as it is."""
-    return x if factor is None else x * factor

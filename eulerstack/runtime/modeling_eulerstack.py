@@ -417,7 +417,8 @@ class EulerStackForCausalLM(EulerStackPreTrainedModel, PhasedGenerationMixin):
     def read_out(self, hidden_states: torch.Tensor) -> torch.Tensor:
         """Logits [..., V] of states [..., d_embed]."""
         logits = self.lm_head(hidden_states)
-        softcap = self.config.head["logit_softcap"]
+        scale, softcap = self.config.head["logit_scale"], self.config.head["logit_softcap"]
+        logits = logits if scale is None else logits * scale
         return logits if softcap is None else softcap * torch.tanh(logits / softcap)
 
     def _token_loss(self, outputs, logits: torch.Tensor, labels, weights, **kwargs) -> torch.Tensor:

@@ -40,6 +40,8 @@ def check_template(parts: Parts, template: TemplateParts, path: Path, findings: 
         _check_primitives(sound, dims_of(parts.model, parts.embedding, template), path, findings)
     else:
         _check_in_any_model(sound, path, findings)
+    if template.ffn_factors and template.ffn and template.ffn.type != "gated_mlp":
+        findings.add("factors-without-gate", (*path, "ffn_factors"), key=True, type=template.ffn.type)
     _check_residual(parts, template, path, findings)
     _check_state(template, path, findings)
 

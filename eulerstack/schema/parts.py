@@ -31,7 +31,14 @@ from eulerstack.schema.sections import (
 )
 from eulerstack.schema.spec import RootKeys
 from eulerstack.schema.structure import Fault, Reader, entry_kind, missing_key, shown, unknown_key, wrong_value
-from eulerstack.schema.template import NormKeys, ResidualKeys, ShapeChangeKeys, StateKeys, TemplateKeys
+from eulerstack.schema.template import (
+    FfnFactorsKeys,
+    NormKeys,
+    ResidualKeys,
+    ShapeChangeKeys,
+    StateKeys,
+    TemplateKeys,
+)
 
 K = TypeVar("K", bound=Keys)
 
@@ -47,6 +54,7 @@ class TemplateParts:
     state: StateKeys | None
     memory: MemoryKeys | None
     shape_change: ShapeChangeKeys | None
+    ffn_factors: FfnFactorsKeys | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +145,7 @@ def _template_parts(reader: Reader, path: Path, whole: TemplateKeys | None) -> T
         state=read(StateKeys, "state"),
         memory=read(MemoryKeys, "memory"),
         shape_change=read(ShapeChangeKeys, "shape_change"),
+        ffn_factors=read(FfnFactorsKeys, "ffn_factors"),
     )
 
 

@@ -105,6 +105,7 @@ class HeadKeys(Keys):
     type: Literal["causal_lm", "causal_lm_mtp"]
     tie_weights: bool | None = None
     logit_softcap: Positive | None = None
+    logit_scale: Positive | None = None
     mtp: MtpKeys | None = None
     final_norm: FinalNormKeys | None = None
 

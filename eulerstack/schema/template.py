@@ -54,6 +54,13 @@ class ShapeChangeKeys(Keys):
     projection: Literal["linear", "conv1d", "mlp"] = "linear"
 
 
+class FfnFactorsKeys(Keys):
+    """`ffn_factors`: fixed factors inside a gated MLP (Falcon-H1, Zuo 2025)."""
+
+    gate: float = 1.0
+    output: float = 1.0
+
+
 class TemplateKeys(Keys):
     """One layer template."""
 
@@ -64,3 +71,4 @@ class TemplateKeys(Keys):
     state: StateKeys = StateKeys.model_construct()
     memory: MemoryKeys | None = None
     shape_change: ShapeChangeKeys | None = None
+    ffn_factors: FfnFactorsKeys | None = None

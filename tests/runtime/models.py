@@ -511,7 +511,7 @@ SPECS = {
     ),
     "mamba2_multipliers": spec(
         {
-            "a": layer(mamba(d_inner=40, gated_norm="none", in_multiplier=0.5, out_multiplier=2.0)),
+            "a": layer(mamba(d_inner=40, gated_norm="none")),
             "b": layer(mamba(n_groups=2, gated_norm="before", dt_min=0.005, dt_max=0.05, in_bias=True, out_bias=True)),
             "c": layer(mamba(multipliers={"gate": 0.5, "input": 2.0, "b": 1.5, "c": 0.7, "dt": 1.2})),
         },
@@ -545,6 +545,22 @@ SPECS = {
         {"delta": layer(delta(d_conv=2), norm={"unit_offset": True}), "full": layer(attention(gate=True))}
     ),
     "branched": spec({"d": layer(branched(local=attention(window=6), ssm=mamba(), full=attention(rope_theta=500.0)))}),
+    "branched_sum": spec(
+        {
+            "d": layer(
+                {
+                    "type": "branched",
+                    "branched": {
+                        "branches": {"full": attention(), "ssm": mamba()},
+                        "selector": {"type": "sum"},
+                        "factors": {"full": {"input": 2.0, "output": 0.5}, "ssm": {"output": 0.7}},
+                    },
+                },
+                ffn_factors={"gate": 1.5, "output": 0.5},
+            )
+        },
+        head={"logit_scale": 0.5},
+    ),
     "branched_top_1": spec(
         {"d": layer(branched({"type": "top_k", "input": "embedding"}, type=retnet(), keys=attention(window=9)))}
     ),

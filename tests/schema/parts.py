@@ -104,5 +104,7 @@ def every_key(keys: type[Keys], prefix: str) -> Iterator[tuple[str, type[Keys], 
         path = f"{prefix}.{name}"
         yield path, keys, name
         known = field_facts(keys, name)
+        if known.kind == "mapping" and known.item and name != "branches":
+            known = known.item
         if known.keys:
             yield from every_key(known.keys[0], path)

@@ -98,6 +98,14 @@ MIXERS = [
     ("mamba-groups-not-dividing", "mamba", {"n_groups": 3}, DIMS, "n_groups"),
     ("branches-too-few", "branched", {"branches": {"a": {"type": "attention"}}}, DIMS, "branches"),
     ("branch-name", "branched", {"branches": {**TWO, "a.b": {"type": "retnet"}}}, DIMS, "branches.a.b"),
+    ("factors-of-no-branch", "branched", {"branches": TWO, "factors": {"c": {"input": 2.0}}}, DIMS, "factors.c"),
+    (
+        "selector-input-unused",
+        "branched",
+        {"branches": TWO, "selector": {"type": "sum", "input": "embedding"}},
+        DIMS,
+        "selector.input",
+    ),
     ("selector-top-k-unused", "branched", {"branches": TWO, "selector": {"top_k": 1}}, DIMS, "selector.top_k"),
     (
         "top-k-above-branches",

@@ -24,7 +24,11 @@ def test_the_root_lists_the_sections():
     [
         ("ffn", "ffn", ["type", "activation", "bias", "d_ff", "moe"]),
         ("layer_templates.x.ffn", "ffn", ["type", "activation", "bias", "d_ff", "moe"]),
-        ("layer_templates", "layer_templates", ["mixer", "ffn", "norm", "residual", "state", "memory", "shape_change"]),
+        (
+            "layer_templates",
+            "layer_templates",
+            ["mixer", "ffn", "norm", "residual", "state", "memory", "shape_change", "ffn_factors"],
+        ),
         ("model.d_model", "model.d_model", ["d_model"]),
         ("layer_schedule[3].merge", "layer_schedule.merge", ["type", "projection", "from", "to"]),
         ("layer_schedule.parallel.body", "layer_schedule.parallel.body", None),

@@ -92,6 +92,7 @@ COMPATIBILITY = [
     (FFN, f"{FFN}\n    residual: {{ type: »hyper_connection }}", "hyper-missing"),
     (FFN, f"{FFN}\n    residual: {{ type: sequential, »hyper: {{ expand: 4 }} }}", "hyper-forbidden"),
     (FFN, "ffn: { type: none }\n    residual: { type: »parallel }", "parallel-without-ffn"),
+    (FFN, "ffn: { type: mlp }\n    »ffn_factors: { gate: 0.5 }", "factors-without-gate"),
     (FFN, f"{FFN}\n    state: {{ ssm_state: »true }}", "state-mismatch"),
     (FFN, f"{FFN}\n    state: {{ kv_cache: »false }}", "state-mismatch"),
     (ATTENTION, "mixer: { type: mamba, attention: »{} }", "mixer-of-other-type"),

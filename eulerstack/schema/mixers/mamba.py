@@ -36,8 +36,6 @@ MAMBA2_ONLY = (
     "dt_min",
     "dt_max",
     "gated_norm",
-    "in_multiplier",
-    "out_multiplier",
     "multipliers",
 )
 MAMBA1_ONLY = ("dt_rank", "norm_dt_b_c")
@@ -73,8 +71,6 @@ class MambaKeys(Keys):
     dt_min: NonNegative | None = None
     dt_max: Positive | None = None
     gated_norm: Literal["after", "before", "none"] | None = None
-    in_multiplier: float | None = None
-    out_multiplier: float | None = None
     multipliers: MultipliersKeys | None = None
 
 
@@ -117,8 +113,6 @@ class Mamba:
     dt_min: float | None
     dt_max: float | None
     gated_norm: Literal["after", "before", "none"] | None
-    in_multiplier: float | None
-    out_multiplier: float | None
     multipliers: Multipliers | None
 
     @classmethod
@@ -143,8 +137,6 @@ class Mamba:
             dt_min=keys.dt_min or None,
             dt_max=keys.dt_max,
             gated_norm=(keys.gated_norm or "after") if second else None,
-            in_multiplier=_unless_one(keys.in_multiplier),
-            out_multiplier=_unless_one(keys.out_multiplier),
             multipliers=_multipliers(keys.multipliers),
         )
 
@@ -193,10 +185,6 @@ class Mamba:
         yield Parameter("D", (heads,), ONES, fp32=True)
         if self.gated_norm != "none":
             yield Parameter("norm.weight", (inner,), ONES)
-
-
-def _unless_one(factor: float | None) -> float | None:
-    return None if factor == 1.0 else factor
 
 
 def _multipliers(keys: MultipliersKeys | None) -> Multipliers | None:
