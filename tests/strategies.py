@@ -212,7 +212,11 @@ def ffns(draw: Draw) -> Plain:
     if kind == "none":
         return {"type": kind}
     keys = {"type": kind} | _some(draw, activation=st.sampled_from(ACTIVATIONS), bias=st.booleans(), d_ff=sizes)
-    return keys | ({"moe": draw(moes())} if kind == "moe" else {})
+    keys |= {"moe": draw(moes())} if kind == "moe" else {}
+    if kind == "gated_mlp" or keys.get("moe", {}).get("gated"):
+        slopes = positive if keys.get("activation", "swiglu") in ("swiglu", "silu") else st.just(1.0)
+        keys |= _some(draw, gating=st.builds(dict, limit=positive, slope=slopes, up_offset=st.sampled_from([0.0, 1.0])))
+    return keys
 
 
 @st.composite
@@ -224,7 +228,7 @@ def moes(draw: Draw) -> Plain:
         draw, affinity=st.sampled_from(["softmax", "sigmoid", "sqrt_softplus"]), z_loss=fractions,
         load_balance_coef=fractions, capacity_factor=positive,
         capacity_drop_policy=st.sampled_from(["overflow", "drop", "pad"]), router_init_std=positive,
-        router_jitter=fractions, d_expert=sizes, routed_scale=positive, norm_top_k=st.booleans(),
+        router_jitter=fractions, router_bias=st.booleans(), d_expert=sizes, routed_scale=positive, norm_top_k=st.booleans(),
         gated=st.just(True),
     )  # fmt: skip
     if draw(st.booleans()):

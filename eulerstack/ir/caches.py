@@ -31,12 +31,13 @@ def _node_bytes(model: Model, node: Node, tokens: int) -> int | None:
 
 def _layer_bytes(model: Model, layer: Layer, tokens: int) -> int | None:
     block = model.block(layer.block)
-    if block.memory or not hasattr(block.mixer, "state_elements"):
+    if not hasattr(block.mixer, "state_elements"):
         return None
     elements = {} if layer.kv_from is not None else block.mixer.state_elements(block.d_model, tokens)
     if elements is None:
         return None
-    narrow = elements.get("model", 0)
+    remembered = block.memory.state_elements(block.d_model, tokens) if block.memory else {}
+    wide, narrow = (elements.get(kind, 0) + remembered.get(kind, 0) for kind in ("fp32", "model"))
     if block.shape_change and block.shape_change.projection == "conv1d":
         narrow += (CONV_KERNEL - 1) * block.d_in
-    return elements.get("fp32", 0) * 4 + narrow * ELEMENT_BYTES[model.dtype]
+    return wide * 4 + narrow * ELEMENT_BYTES[model.dtype]

@@ -28,8 +28,6 @@ def _block(block: Block) -> Iterator[Finding]:
         yield "mixer.type", block.mixer.type
     if block.ffn is not None and block.ffn.type not in FFNS:
         yield "ffn.type", block.ffn.type
-    if block.memory is not None:
-        yield "memory.type", block.memory.type
 
 
 def _sections(model: Model) -> Iterator[Finding]:

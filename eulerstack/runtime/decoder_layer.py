@@ -9,6 +9,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 
 from .feed_forward import GatedMlp, Mlp
 from .hyper_connections import CONNECTIONS, write_back
+from .memories import build_memory
 from .mixers import build_mixer
 from .mixture_of_depths import DepthRouter, DepthState
 from .mixture_of_experts import MixtureOfExperts
@@ -61,6 +62,7 @@ class EulerStackDecoderLayer(GradientCheckpointingLayer):
         self.shape_change = ShapeChange(block["d_in"], change) if change else None
         self.mixer = build_mixer(config, block, layer_idx)
         self.reads_embeddings = getattr(self.mixer, "reads_embeddings", False)
+        self.memory = build_memory(block)
         self.ffn = build_ffn(config, block)
         if self.hyper:
             connection = CONNECTIONS[self.hyper["mixing"]]
@@ -109,7 +111,7 @@ class EulerStackDecoderLayer(GradientCheckpointingLayer):
         for_ffn = {"token_mask": context.get("token_mask"), "input_ids": input_ids}
         if self.parallel:
             return self._parallel(hidden_states, context, for_ffn)
-        hidden_states, lent = self._branch(hidden_states, self.mixer, self.mixer_norm, self.mixer_post_norm, context)
+        hidden_states, lent = self._branch(hidden_states, self._mix, self.mixer_norm, self.mixer_post_norm, context)
         routing: tuple = (None, None)
         if self.ffn is not None:
             hidden_states, rest = self._branch(hidden_states, self.ffn, self.ffn_norm, self.ffn_post_norm, for_ffn)
@@ -123,7 +125,13 @@ class EulerStackDecoderLayer(GradientCheckpointingLayer):
     def inner_state_layers(self) -> list:
         """The same, as if no token were skipped."""
         before = self.shape_change.state_layers() if self.shape_change is not None else []
-        return before + self.mixer.state_layers()
+        after = self.memory.state_layers() if self.memory is not None else []
+        return before + self.mixer.state_layers() + after
+
+    @property
+    def memory_place(self) -> int:
+        """How many of this layer's states stand before its memory's."""
+        return len(self.inner_state_layers()) - 1
 
     def mask_kinds(self, cache_index: int) -> dict:
         """The kinds of attention mask that this layer reads, each with a cache layer that tells its sizes.
@@ -147,7 +155,7 @@ class EulerStackDecoderLayer(GradientCheckpointingLayer):
         return x + self.scaling * normed(norm_out, update), tuple(rest)
 
     def _hyper_branch(self, x_BTnM, module, norm_in, norm_out, context: dict) -> tuple[torch.Tensor, tuple]:
-        x, post, mixing = (self.mixer_hyper if module is self.mixer else self.ffn_hyper)(x_BTnM)
+        x, post, mixing = (self.ffn_hyper if module is self.ffn else self.mixer_hyper)(x_BTnM)
         update, *rest = module(normed(norm_in, x), **context)
         update = self.scaling * normed(norm_out, self.dropout(update))
         return write_back(x_BTnM, update, post, mixing), tuple(rest)
@@ -167,7 +175,7 @@ class EulerStackDecoderLayer(GradientCheckpointingLayer):
 
     def _parallel(self, x: torch.Tensor, context: dict, for_ffn: dict) -> LayerOutput:
         both = normed(self.mixer_norm, x)
-        update, *lent = self.mixer(both, **context)
+        update, *lent = self._mix(both, **context)
         update = self.dropout(update)
         if self.position != "post":
             update = normed(self.mixer_post_norm, update)
@@ -198,5 +206,5 @@ def build_ffn(config, block: dict) -> nn.Module | None:
             return Mlp(block["d_model"], spec["d_ff"], spec["activation"], spec["bias"])
         case "gated_mlp":
             factors = block["ffn_factors"]
-            return GatedMlp(block["d_model"], spec["d_ff"], spec["activation"], spec["bias"], factors)
+            return GatedMlp(block["d_model"], spec["d_ff"], spec["activation"], spec["bias"], factors, spec["gating"])
     raise ValueError(f"unknown ffn type {spec['type']!r}")

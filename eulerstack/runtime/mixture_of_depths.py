@@ -135,7 +135,10 @@ def _run_rows(model, layer, x_BTM, choice: Choice, context: dict, cache_index: i
     assert state is None or isinstance(state, DepthState)
     if state is not None:
         if not state.rows:
-            state.rows = [EulerStackCache([*layer.inner_state_layers(), *model.phases.state_layers()]) for _ in range(x_BTM.shape[0])]
+            state.rows = [
+                EulerStackCache([*layer.inner_state_layers(), *model.phases.state_layers()])
+                for _ in range(x_BTM.shape[0])
+            ]
         state.advance(x_BTM.shape[1])
     rows, routings, losses = [], [], []
     for row in range(x_BTM.shape[0]):

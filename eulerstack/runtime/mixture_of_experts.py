@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from transformers.integrations import use_experts_implementation
 
-from .feed_forward import ACTIVATIONS, GatedMlp, Mlp
+from .feed_forward import ACTIVATIONS, GatedMlp, Mlp, gated
 from .router import Router
 
 
@@ -49,6 +49,7 @@ class _GatedExperts(_Experts):
 
     def __init__(self, config, d_model: int, spec: dict):
         super().__init__(config, d_model, spec)
+        self.gating = spec["gating"]
         width = 2 * self.intermediate_dim
         self.gate_up_proj = nn.Parameter(torch.empty(self.num_experts, width, d_model))
         self.gate_up_proj_bias = nn.Parameter(torch.empty(self.num_experts, width)) if spec["bias"] else None
@@ -60,8 +61,12 @@ class _GatedExperts(_Experts):
     def up(self, expert: int, x: torch.Tensor) -> torch.Tensor:
         """One expert's hidden layer for the tokens `x` [n, M] → [n, F]."""
         bias = None if self.gate_up_proj_bias is None else self.gate_up_proj_bias[expert]
-        gate, up = nn.functional.linear(x, self.gate_up_proj[expert], bias).chunk(2, dim=-1)
-        return self.act_fn(gate) * up
+        return self._apply_gate(nn.functional.linear(x, self.gate_up_proj[expert], bias))
+
+    def _apply_gate(self, gate_up: torch.Tensor) -> torch.Tensor:
+        """[n, 2F] → [n, F]; every experts implementation calls it by this name."""
+        gate, up = gate_up.chunk(2, dim=-1)
+        return gated(gate, up, self.act_fn, self.gating)
 
 
 class _PlainExperts(_Experts):
@@ -132,11 +137,8 @@ class MixtureOfExperts(nn.Module):
         self.jitter = moe["router_jitter"]
         self.capacity_factor, self.policy = moe["capacity_factor"], moe["capacity_drop_policy"]
         self.router = Router(config, d_model, moe)
-        gated = moe["gated"]
-        self.experts = EXPERTS[gated, spec["bias"]](config, d_model, spec)
-        shared = moe["shared_experts"] * moe["d_shared"]
-        dense = GatedMlp if gated else Mlp
-        self.shared = dense(d_model, shared, spec["activation"], spec["bias"]) if shared else None
+        self.experts = EXPERTS[moe["gated"], spec["bias"]](config, d_model, spec)
+        self.shared = build_shared(d_model, spec)
         self.shared_gate = nn.Linear(d_model, 1, bias=False) if moe["shared_gate"] else None
 
     def forward(
@@ -192,6 +194,16 @@ class MixtureOfExperts(nn.Module):
             out_ECM = out_ECM + experts.down_proj_bias[:, None]
         gathered_NKM = out_ECM.flatten(0, 1)[row_NK.clamp(max=n_experts * capacity - 1)]
         return (gathered_NKM * (weight_NK * kept_NK)[..., None]).sum(dim=1).to(x_NM.dtype)
+
+
+def build_shared(d_model: int, spec: dict) -> nn.Module | None:
+    """All shared experts as one dense layer; None without any."""
+    width = spec["moe"]["shared_experts"] * spec["moe"]["d_shared"]
+    if not width:
+        return None
+    if spec["moe"]["gated"]:
+        return GatedMlp(d_model, width, spec["activation"], spec["bias"], gating=spec["gating"])
+    return Mlp(d_model, width, spec["activation"], spec["bias"])
 
 
 def rank_in_expert(index_NK, weight_NK, token_mask, n_experts: int) -> torch.Tensor:

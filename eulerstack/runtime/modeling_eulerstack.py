@@ -6,6 +6,7 @@ Read `decoder_layer.py` next, then the mixers and feed-forwards it names. Expert
 Works with torch ≥ 2.13 and transformers 5.23. Shape suffixes: B batch, T tokens, M d_model, V vocabulary, E experts.
 """
 
+import functools
 import re
 from dataclasses import dataclass
 from itertools import pairwise
@@ -13,6 +14,7 @@ from itertools import pairwise
 import torch
 from torch import nn
 from transformers import PreTrainedModel
+from transformers.cache_utils import Cache
 from transformers.generation import GenerationMixin
 from transformers.modeling_outputs import MoeCausalLMOutputWithPast, MoeModelOutputWithPast
 from transformers.modeling_utils import slice_logits_to_keep
@@ -29,6 +31,7 @@ from .fake_quantization import quantise_in_training
 from .initialization import LAWS, apply_law, attach_laws
 from .lateral_exchange import build_exchanges
 from .masks import build_mask
+from .memories import commit_memories, forget_queries
 from .multi_token_prediction import build_chain, run_chain, targets_ahead
 from .normalization import build_norm
 from .packing import find_packing, is_packed
@@ -82,6 +85,7 @@ class EulerStackPreTrainedModel(PreTrainedModel):
         "e_score_correction_bias",
         r"\bA_log$",
         r"\bD$",
+        r"committed_\w+",
         "dt_bias",
         "sinks",
         r"\w+_hyper",
@@ -341,6 +345,7 @@ class EulerStackForCausalLM(EulerStackPreTrainedModel, PhasedGenerationMixin):
         self.model = EulerStackModel(config)
         self.vocab_size = config.vocab_size
         self.lm_head = nn.Linear(config.embedding["d_embed"], config.vocab_size, bias=False)
+        self._generation_cache: Cache | None = None
         attach_laws(self, {n: law for n, law in config.init.items() if not n.startswith("model.")})
         tied = self._tied_weights_keys["lm_head.weight"] if config.tie_word_embeddings else "lm_head.weight"
         self._quantise_in_training(self.lm_head, tied.removesuffix("weight"))
@@ -457,6 +462,21 @@ class EulerStackForCausalLM(EulerStackPreTrainedModel, PhasedGenerationMixin):
                 module.resize_vocabulary(self.vocab_size)
         return embeddings
 
+    def commit_memory(self, past_key_values: Cache) -> None:
+        """Keep what persistent memories hold in a cache for good, in buffers: the mean over the cache's rows."""
+        commit_memories(self.model, past_key_values)
+
+    @functools.wraps(GenerationMixin.generate)
+    def generate(self, *args, **kwargs):
+        """As transformers does; when it ends, persistent memories keep what was written, beams included."""
+        try:
+            generated = super().generate(*args, **kwargs)
+            if self._generation_cache is not None:
+                self.commit_memory(self._generation_cache)
+        finally:
+            self._generation_cache = None
+        return generated
+
     def _get_candidate_generator(
         self, generation_config, input_ids, inputs_tensor, logits_processor, model_kwargs, *args, **kwargs
     ):
@@ -476,14 +496,21 @@ class EulerStackForCausalLM(EulerStackPreTrainedModel, PhasedGenerationMixin):
     def _prepare_cache_for_generation(
         self, generation_config, model_kwargs, generation_mode, batch_size, max_cache_length
     ):
-        """As transformers does, but with this model's own cache where it would build its default one."""
+        """As transformers does, but with this model's own cache where it would build its default one.
+
+        A cache that was used before brings a new query to its memories.
+        """
         own = (
             model_kwargs.get("past_key_values") is None
             and generation_config.use_cache is not False
             and generation_config.cache_implementation in (None, "dynamic")
         )
+        if (given := model_kwargs.get("past_key_values")) is not None:
+            forget_queries(given)
+            self._generation_cache = given
         if own:
             model_kwargs["past_key_values"] = cache = self.model.build_cache()
+            self._generation_cache = cache
             if generation_config.is_assistant:
                 cache.activate_past_recording()
             return

@@ -81,7 +81,9 @@ def run_chain(model, state_BTM, inputs_embeds, context: dict, attention_mask, tr
         phase_BT = None if phases_BT is None else phases_BT[:, :length]
         inner = model.layer_context(state_BTM, mask, positions_BT[:, :length], None, module.mask_kinds, phase_BT)
         shifted = None if ids_BT is None else ids_BT[:, k:]
-        state_BTM = module(ahead_BTM, state_BTM, {**rest, **inner, "input_ids": shifted, "embeddings": ahead_BTM}, trace)
+        state_BTM = module(
+            ahead_BTM, state_BTM, {**rest, **inner, "input_ids": shifted, "embeddings": ahead_BTM}, trace
+        )
         states.append(nn.functional.pad(state_BTM, (0, 0, 0, inputs_embeds.shape[1] - length)))
     return states
 

@@ -50,18 +50,19 @@ class RouterCoefficients(NamedTuple):
 
 
 class Router(nn.Module):
-    """s = affinity(W·x); the K experts with the largest s + b are chosen; w = scale · s / Σ_chosen s.
+    """s = affinity(W·x + c); the K experts with the largest s + b are chosen; w = scale · s / Σ_chosen s.
 
     | symbol | key | |
     |---|---|---|
     | affinity | `affinity` | |
+    | c | `router_bias` | |
     | b | `bias_correction` | moved after each optimizer step by `update_rate` towards balance, no gradient |
     | G | `n_groups`, `balance.group_limit` | only the best groups are open, a group scored by its two best s + b, |
     | | `balance.group_score` | or by its best one (DeepSeek-V2) |
     | scale | `routed_scale` | |
     | Σ | `norm_top_k` | whether weights are renormalised over the chosen |
 
-    With `routing.type` hash the choice is `expert_of_token` [V, K], the weights are as above. Parameters: E·M.
+    With `routing.type` hash the choice is `expert_of_token` [V, K], the weights are as above. Parameters: E·M (+ E).
     """
 
     def __init__(self, config, d_model: int, moe: dict):
@@ -73,6 +74,7 @@ class Router(nn.Module):
         self.update_rate = moe["bias_correction"]["update_rate"]
         self.target_imbalance = moe["bias_correction"]["target_imbalance"]
         self.weight = nn.Parameter(torch.empty(self.n_experts, d_model))
+        self.bias = nn.Parameter(torch.empty(self.n_experts)) if moe["router_bias"] else None
         corrected, hashed = moe["bias_correction"]["enabled"], moe["routing"]["type"] == "hash"
         self.e_score_correction_bias = nn.Buffer(torch.zeros(self.n_experts)) if corrected else None
         self.expert_of_token = (
@@ -93,7 +95,7 @@ class Router(nn.Module):
             x_NM, weight_EM = x_NM.to(wide), self.weight.to(wide)
         else:
             x_NM, weight_EM = x_NM.to(self.weight.dtype), self.weight
-        logits_NE = nn.functional.linear(x_NM, weight_EM)
+        logits_NE = nn.functional.linear(x_NM, weight_EM, None if self.bias is None else self.bias.to(weight_EM.dtype))
         score_NE = affinity(logits_NE, self.affinity)
         index_NK = self._choose(score_NE, token_N)
         weight_NK = score_NE.gather(1, index_NK)

@@ -4,10 +4,30 @@ neural_memory: Titans (Behrouz 2025); associative: a matrix under the delta rule
 Transformers (Wu 2022).
 """
 
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from eulerstack.schema.base import Dims, Keys, Positive, Size, as_plain
+from eulerstack.schema.base import (
+    ONES,
+    ZEROS,
+    Dims,
+    Init,
+    Keys,
+    Parameter,
+    Positive,
+    Size,
+    StateElements,
+    as_plain,
+    linear,
+)
+
+SHARPNESS = 10.0
+"""What a retrieval's cosines are multiplied with at the start."""
+
+MOMENTUM, FORGETTING = 2.0, -6.0
+"""Where a neural memory's momentum and forgetting start, before their sigmoids: 0.88 and 0.0025 a token."""
 
 
 class MemoryParamsKeys(Keys):
@@ -34,11 +54,38 @@ class MemoryParams:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Memory:
+class _Memory(ABC):
     update_at_inference: bool
     params: MemoryParams
     inner_lr: float
     persistence: Literal["per_query", "session", "persistent"]
+
+    def parameters(self, d_model: int) -> Iterator[Parameter]:
+        """The tensors of the module, those of the learned memory last, each with the buffer it is committed to."""
+        yield from self._around(d_model)
+        yield from linear("v_proj", d_model, d_model)
+        yield from linear("o_proj", d_model, d_model, kind="residual")
+        yield from linear("gate", d_model, 1, bias=True)
+        for parameter in self.contents(d_model):
+            yield parameter
+            if self.persistence == "persistent":
+                yield Parameter(f"committed_{parameter.name}", parameter.shape, ZEROS, fp32=True, buffer=True)
+
+    def state_elements(self, d_model: int, tokens: int) -> StateElements:
+        """What decoding keeps where it writes; nothing where it only reads."""
+        elements = sum(parameter.count for parameter in self.contents(d_model))
+        return {"fp32": self.copies * elements} if self.update_at_inference else {}
+
+    copies: ClassVar[int] = 1
+    """How many times the state holds the memory."""
+
+    @abstractmethod
+    def contents(self, d_model: int) -> Iterator[Parameter]:
+        """The learned memory."""
+
+    @abstractmethod
+    def _around(self, d_model: int) -> Iterator[Parameter]:
+        """What finds the place to read and write."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +94,20 @@ class NeuralMemory(_Memory):
 
     type: ClassVar[str] = "neural_memory"
     key: ClassVar[str] = "memory"
+    copies: ClassVar[int] = 3
+
+    def contents(self, d_model: int) -> Iterator[Parameter]:
+        """The MLP."""
+        hidden = self.params.hidden
+        yield Parameter("W1", (d_model, hidden), Init("hidden", d_model, hidden))
+        yield Parameter("W2", (hidden, d_model), Init("hidden", hidden, d_model))
+
+    def _around(self, d_model: int) -> Iterator[Parameter]:
+        yield from linear("q_proj", d_model, d_model)
+        yield from linear("k_proj", d_model, d_model)
+        yield from linear("rates", d_model, 3)
+        yield Parameter("rates.bias", (3,), Init("values", values=(0.0, MOMENTUM, FORGETTING)))
+        yield Parameter("norm_weight", (d_model,), ONES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +117,16 @@ class AssociativeMemory(_Memory):
     type: ClassVar[str] = "associative"
     key: ClassVar[str] = "memory"
 
+    def contents(self, d_model: int) -> Iterator[Parameter]:
+        """The matrix."""
+        hidden = self.params.hidden
+        yield Parameter("M", (hidden, d_model), Init("hidden", hidden, d_model))
+
+    def _around(self, d_model: int) -> Iterator[Parameter]:
+        yield from linear("q_proj", d_model, self.params.hidden)
+        yield from linear("k_proj", d_model, self.params.hidden)
+        yield from linear("rates", d_model, 1, bias=True)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetrievalMemory(_Memory):
@@ -63,6 +134,16 @@ class RetrievalMemory(_Memory):
 
     type: ClassVar[str] = "retrieval"
     key: ClassVar[str] = "memory"
+
+    def contents(self, d_model: int) -> Iterator[Parameter]:
+        """The entries that the store begins with."""
+        for name in ("keys", "values"):
+            yield Parameter(name, (self.params.hidden, d_model), Init("hidden", self.params.hidden, d_model))
+
+    def _around(self, d_model: int) -> Iterator[Parameter]:
+        yield from linear("q_proj", d_model, d_model)
+        yield from linear("k_proj", d_model, d_model)
+        yield Parameter("sharpness", (1,), Init("constant", value=SHARPNESS))
 
 
 Memory = NeuralMemory | AssociativeMemory | RetrievalMemory

@@ -5,7 +5,7 @@ import pytest
 from tests.runtime.models import SPECS
 
 EVERYDAY = frozenset(
-    [
+    (
         "llama",
         "sandwich_softcap",
         "windows",
@@ -30,7 +30,7 @@ EVERYDAY = frozenset(
         "delta",
         "branched",
         "phases_hidden",
-    ]
+    )
 )
 """Those of `SPECS` that every test run covers; the others vary them, and run in `make test-all`."""
 

@@ -88,6 +88,12 @@ def branched(selector: dict | None = None, **branches: dict) -> dict:
     return {"type": "branched", "branched": {"branches": branches, "selector": selector or {"type": "learned_gate"}}}
 
 
+def remembering(kind: str, mixer: dict | None = None, hidden: int = 12, **keys) -> dict:
+    """A layer template with a memory, which writes in evaluation too unless said otherwise."""
+    keys = {"update_at_inference": True, "inner_lr": 0.3, **keys}
+    return layer(mixer, memory={"type": kind, "params": {"hidden": hidden}, **keys})
+
+
 def moe(**keys) -> dict:
     """A mixture of 4 experts of which 2 are used, with these keys besides."""
     return {"type": "moe", "moe": {"experts": 4, "top_k": 2, "d_expert": 24, **keys}}
@@ -270,6 +276,15 @@ SPECS = {
             )
         }
     ),
+    "gating": spec(
+        {
+            "dense": layer(ffn={"type": "gated_mlp", "gating": {"limit": 0.4, "up_offset": 0.5}}),
+            "oss": layer(
+                ffn={**moe(router_bias=True), "bias": True, "gating": {"limit": 0.5, "slope": 1.702, "up_offset": 1.0}}
+            ),
+            "shared": layer(ffn={**moe(shared_experts=1), "gating": {"limit": 0.3}}),
+        }
+    ),
     "moe_hash": spec(
         {
             "hash": layer(ffn=moe(affinity="sqrt_softplus", routing={"type": "hash", "hash_salt": 7})),
@@ -419,6 +434,28 @@ SPECS = {
         }
     ),
     "mla_alibi": spec({"latent": layer(attention(latent_dim=8, window=9))}, embedding={"positional": "alibi"}),
+    "memory_neural": spec({"a": remembering("neural_memory"), "b": layer()}),
+    "memory_associative": spec({"a": remembering("associative", mamba()), "b": layer(attention(window=7))}),
+    "memory_retrieval": spec({"a": remembering("retrieval"), "b": layer()}),
+    "memory_retrieval_large": spec({"a": remembering("retrieval", mamba(), hidden=50)}),
+    "memory_learned": spec(
+        {
+            "neural": remembering("neural_memory", update_at_inference=False, persistence="persistent"),
+            "matrix": remembering("associative", ttt(), update_at_inference=False, persistence="per_query"),
+            "store": remembering("retrieval", update_at_inference=False, persistence="persistent", hidden=40),
+        },
+        [{"template": name} for name in ("neural", "matrix", "store")],
+    ),
+    "memory_everywhere": spec(
+        {
+            "hyper": hyper(remembering("neural_memory", persistence="per_query")),
+            "twin": {**remembering("associative"), "residual": {"type": "parallel"}},
+            "narrow": {**remembering("retrieval"), "shape_change": {"d_out": 24, "projection": "conv1d"}},
+            "widen": {**remembering("neural_memory"), "shape_change": {"d_out": 32, "projection": "linear"}},
+        },
+        [{"template": "hyper"}, gated("twin"), {"template": "narrow"}, {"template": "widen"}, gated("hyper")],
+        embedding={"positional": "none"},
+    ),
     "ttt_linear": spec({"trained": layer(ttt({"type": "linear"}))}),
     "ttt_mlp": spec({"trained": layer(ttt())}),
     "ttt_steps": spec({"trained": layer(ttt(inner_steps_per_token=2, chunk_size=5, n_heads=2), {"type": "none"})}),

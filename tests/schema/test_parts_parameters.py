@@ -70,6 +70,7 @@ def test_moe():
     assert elements(moe(d_expert=24)) == E * 3 * d * 24 + d * E
     shared = 3 * d * 2 * 40
     assert elements(moe(shared_experts=2, d_shared=40)) - elements(moe()) == shared
+    assert elements(moe(router_bias=True)) - elements(moe()) == E
     assert elements(moe(bias=True)) - elements(moe()) == E * (2 * f + d)
 
 

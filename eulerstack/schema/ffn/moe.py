@@ -20,7 +20,7 @@ from eulerstack.schema.base import (
     Size,
     linear,
 )
-from eulerstack.schema.ffn.dense import GATES, Activation, Function, gate_of
+from eulerstack.schema.ffn.dense import GATES, Activation, Function, Gating, gate_of
 from eulerstack.schema.report import Report
 
 PUBLISHED_GROUPS = 8
@@ -66,6 +66,7 @@ class MoeKeys(Keys):
     capacity_drop_policy: Literal["overflow", "drop", "pad"] = "overflow"
     router_init_std: Positive | None = None
     router_jitter: NonNegative = 0.0
+    router_bias: bool = False
     bias_correction: BiasCorrectionKeys = BiasCorrectionKeys.model_construct()
     shared_experts: Count = 0
     routing: RoutingKeys = RoutingKeys.model_construct()
@@ -117,6 +118,7 @@ class Moe:
 
     activation: Function
     bias: bool
+    gating: Gating | None
     experts: int
     top_k: int
     affinity: Literal["softmax", "sigmoid", "sqrt_softplus"]
@@ -126,6 +128,7 @@ class Moe:
     capacity_drop_policy: Literal["overflow", "drop", "pad"]
     router_init_std: float | None
     router_jitter: float
+    router_bias: bool
     bias_correction: BiasCorrection
     shared_experts: int
     routing: Routing
@@ -139,12 +142,15 @@ class Moe:
     gated: bool
 
     @classmethod
-    def resolve(cls, keys: MoeKeys, activation: Activation, bias: bool, d_ff: int) -> "Moe":
+    def resolve(
+        cls, keys: MoeKeys, activation: Activation, bias: bool, d_ff: int, gating: Gating | None = None
+    ) -> "Moe":
         """`d_ff` is the width that experts take where they name none."""
         d_expert = keys.d_expert or d_ff
         return cls(
             activation=gate_of(activation),
             bias=bias,
+            gating=gating,
             experts=keys.experts,
             top_k=keys.top_k,
             affinity=keys.affinity or keys.router or "softmax",
@@ -154,6 +160,7 @@ class Moe:
             capacity_drop_policy=keys.capacity_drop_policy,
             router_init_std=keys.router_init_std,
             router_jitter=keys.router_jitter,
+            router_bias=keys.router_bias,
             bias_correction=BiasCorrection(**dict(keys.bias_correction)),
             shared_experts=keys.shared_experts,
             routing=Routing(**dict(keys.routing)),
@@ -165,13 +172,15 @@ class Moe:
             # One expert's renormalised weight is always 1 and would give its router no gradient.
             shared_gate=keys.shared_gate,
             norm_top_k=keys.top_k > 1 if keys.norm_top_k is None else keys.norm_top_k,
-            gated=activation in GATES if keys.gated is None else keys.gated,
+            gated=is_gated(keys, activation),
         )
 
     def parameters(self, d_model: int) -> Iterator[Parameter]:
         """E·(2 or 3)·d·f for the experts, d·E for the router, one dense layer for all shared experts together."""
         own = () if self.router_init_std is None else (("std", self.router_init_std),)
         yield Parameter("router.weight", (self.experts, d_model), Init("router", d_model, self.experts, arguments=own))
+        if self.router_bias:
+            yield Parameter("router.bias", (self.experts,), ZEROS)
         if self.bias_correction.enabled:
             yield Parameter("router.e_score_correction_bias", (self.experts,), ZEROS, fp32=True, buffer=True)
         up, width = ("gate_up_proj", 2 * self.d_expert) if self.gated else ("up_proj", self.d_expert)
@@ -190,6 +199,11 @@ class Moe:
         yield Parameter(f"experts.{name}", (self.experts, d_out, d_in), Init(kind, d_in, d_out), active)
         if self.bias:
             yield Parameter(f"experts.{name}_bias", (self.experts, d_out), ZEROS, self.top_k * d_out)
+
+
+def is_gated(keys: MoeKeys, activation: Activation) -> bool:
+    """Whether experts are gated: as written, else where the activation is."""
+    return activation in GATES if keys.gated is None else keys.gated
 
 
 def groups(keys: MoeKeys) -> int:

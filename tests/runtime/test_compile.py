@@ -1,0 +1,38 @@
+"""`torch.compile` of the forward: the same logits, loss and gradients as without it."""
+
+import pytest
+import torch
+
+from tests.runtime.models import SPECS, build, gap, tokens
+
+COMPILED = ("llama", "windows", "mixtral", "moe_deepseek", "mamba2", "hyena", "qwen3_next")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", COMPILED)
+def test_compiled_training_is_the_eager_one(name):
+    ids = tokens(length=16)
+    eager, compiled = build(SPECS[name]).train(), build(SPECS[name]).train()
+    expected = eager(ids, labels=ids, use_cache=False)
+    expected.loss.backward()
+    torch.compiler.reset()
+    found = torch.compile(compiled, fullgraph=True)(ids, labels=ids, use_cache=False)
+    found.loss.backward()
+    assert gap(found.logits, expected.logits) < 1e-5
+    assert gap(found.loss, expected.loss) < 1e-5
+    gradients = {n: p.grad for n, p in compiled.named_parameters()}
+    assert all(gap(gradients[n], p.grad) < 1e-5 for n, p in eager.named_parameters())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", COMPILED)
+@torch.no_grad()
+def test_compiled_evaluation_is_the_eager_one(name):
+    model, ids = build(SPECS[name]), tokens(length=16)
+    mask = torch.ones_like(ids)
+    mask[0, :3] = 0
+    torch.compiler.reset()
+    compiled = torch.compile(model)
+    assert gap(compiled(ids, use_cache=False).logits, model(ids, use_cache=False).logits) < 1e-5
+    found, expected = (each(ids, attention_mask=mask, use_cache=False).logits for each in (compiled, model))
+    assert gap(found[mask.bool()], expected[mask.bool()]) < 1e-5

@@ -1,0 +1,193 @@
+"""Memories against their papers' definitions in fp64; how long they live; what they write and when."""
+
+import pytest
+import torch
+
+from eulerstack.runtime import neural_memory, retrieval_memory
+from eulerstack.runtime.cache import EulerStackCache
+from eulerstack.runtime.memories import MEMORIES
+from eulerstack.runtime.memory_base import Memory
+from eulerstack.runtime.modeling_eulerstack import EulerStackForCausalLM
+from eulerstack.schema.memory import plain_memory
+from tests.reference import memory as reference
+from tests.runtime.models import build, gap, layer, randomise, remembering, spec, to_ir, tokens
+
+EPS = 1e-5
+M = 16
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch):
+    """Chunks and neighbourhoods that short sequences cross."""
+    monkeypatch.setattr(neural_memory, "CHUNK", 4)
+    monkeypatch.setattr("eulerstack.runtime.associative_memory.CHUNK", 5)
+    monkeypatch.setattr(retrieval_memory, "NEAREST", 3)
+    monkeypatch.setattr(retrieval_memory, "BLOCK", 4)
+
+
+def memory(kind: str, **keys) -> Memory:
+    """The memory in fp64, every parameter random."""
+    template = remembering(kind, hidden=6, inner_lr=0.7, **keys)
+    resolved = to_ir(spec({"a": template}, model={"d_model": M})).blocks[0].memory
+    made = MEMORIES[kind]({"d_model": M, "norm": {"eps": EPS}, "memory": plain_memory(resolved)})
+    with torch.no_grad():
+        for tensor in (*made.parameters(), *made.buffers()):
+            tensor.zero_()
+    made = randomise(made).double()
+    with torch.no_grad():
+        for parameter in made.parameters():
+            parameter.mul_(3)
+    return made
+
+
+def defined(made: Memory, x: torch.Tensor, writes: bool) -> torch.Tensor:
+    """What the definition says."""
+    w = dict(made.named_parameters())
+    match made:
+        case neural_memory.NeuralMemory():
+            return reference.neural_memory(w, x, made.rate, neural_memory.CHUNK, EPS, writes)
+        case retrieval_memory.RetrievalMemory():
+            return reference.retrieval_memory(w, x, retrieval_memory.NEAREST, writes)
+    return reference.associative_memory(w, x, made.rate, writes)
+
+
+def inputs(batch: int = 1, length: int = 14) -> torch.Tensor:
+    return torch.randn(batch, length, M, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+
+
+@pytest.mark.parametrize("kind", MEMORIES)
+@pytest.mark.parametrize("writes", [True, False])
+def test_reading_and_gradient_are_the_papers(kind, writes):
+    made, x = memory(kind, update_at_inference=writes).eval(), inputs().requires_grad_()
+    mine, expected = made(x)[0], defined(made, x[0], writes)
+    assert gap(mine, expected) < 1e-10
+    names, parameters = zip(*made.named_parameters(), strict=True)
+    weights = torch.randn(mine.shape, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+    ours = torch.autograd.grad((mine * weights).sum(), (*parameters, x), allow_unused=True)
+    theirs = torch.autograd.grad((expected * weights).sum(), (*parameters, x), allow_unused=True)
+    for name, a, b in zip((*names, "input"), ours, theirs, strict=True):
+        assert (a is None) == (b is None), name
+        assert a is None or gap(a, b) < 1e-8, name
+    assert writes == all(gradient is not None for gradient in ours)
+
+
+@pytest.mark.parametrize("kind", MEMORIES)
+def test_training_writes_whatever_evaluation_does(kind):
+    made, x = memory(kind, update_at_inference=False).train(), inputs()
+    assert gap(made(x)[0], defined(made, x[0], True)) < 1e-10
+
+
+@pytest.mark.parametrize("kind", MEMORIES)
+@torch.no_grad()
+def test_any_split_and_any_padding_is_the_whole(kind):
+    made, x = memory(kind).eval(), inputs(3, 23)
+    whole = made(x)
+    mask = torch.ones(3, 30, dtype=torch.long)
+    padded = torch.zeros(3, 30, M, dtype=torch.float64)
+    for row, before in enumerate((0, 3, 7)):  # on the left, on both sides, on the right
+        mask[row, :before] = mask[row, before + 23 :] = 0
+        padded[row, before : before + 23] = x[row]
+    for ends in ([30], [6, 7, 20, 30], list(range(1, 31))):
+        cache, bare, start, parts, plain = EulerStackCache(made.state_layers()), None, 0, [], []
+        bare = EulerStackCache(made.state_layers())
+        for end in ends:
+            piece = slice(start, end)
+            parts.append(made(padded[:, piece], token_mask=mask[:, piece], past_key_values=cache, cache_index=0))
+            plain.append(made(x[:, piece], past_key_values=bare, cache_index=0))
+            start = end
+        assert gap(torch.cat(plain, dim=1), whole) < 1e-10
+        joined = torch.cat(parts, dim=1)
+        for row, before in enumerate((0, 3, 7)):
+            assert gap(joined[row, before : before + 23], whole[row]) < 1e-10
+
+
+def test_memory_learns_under_no_grad():
+    made, x = memory("neural_memory").eval(), inputs()
+    with torch.no_grad():
+        still = made(x)
+    assert torch.equal(still, made(x))
+
+
+def model(kind: str, **keys) -> EulerStackForCausalLM:
+    return build(spec({"a": remembering(kind, **keys), "b": layer()}))
+
+
+def states(cache) -> dict[str, torch.Tensor]:
+    return cache.layers[1].tensors
+
+
+@pytest.mark.parametrize("kind", MEMORIES)
+@torch.no_grad()
+def test_a_session_goes_on_and_a_query_begins_anew(kind):
+    first, second = tokens(length=9), tokens(length=7, seed=4)
+    for persistence in ("session", "per_query"):
+        made = model(kind, persistence=persistence)
+        cache = made.model.build_cache()
+        once = made.generate(first, past_key_values=cache, max_new_tokens=3, do_sample=False, pad_token_id=0)
+        kept = {name: tensor.clone() for name, tensor in states(cache).items()}
+        asked = torch.cat([once, second], dim=1)
+        made.generate(asked, past_key_values=cache, max_new_tokens=3, do_sample=False, pad_token_id=0)
+        assert cache.get_seq_length() == 9 + 3 + 7 + 3 - 1
+        # A query's memory holds what a fresh one would hold of the second call's tokens.
+        fresh, resumed = made.model.build_cache(), made.model.build_cache()
+        made(first, past_key_values=resumed)
+        assert kept.keys() == states(cache).keys()
+        assert any(not torch.equal(kept[name], tensor) for name, tensor in states(cache).items())
+        if persistence == "per_query":
+            assert cache.layers[1].seen - cache.layers[1].forgotten == 1 + 7 + 3 - 1
+        else:
+            assert cache.layers[1].forgotten == 0
+        del fresh
+
+
+@pytest.mark.parametrize("kind", MEMORIES)
+def test_a_persistent_memory_is_committed_when_generate_ends_and_saved(kind, tmp_path):
+    made = model(kind, persistence="persistent")
+    own = made.model.layers[0].memory
+    ids = tokens(length=9)
+    with torch.no_grad():
+        before = made(ids).logits
+        cache = made.model.build_cache()
+        made(ids, past_key_values=cache)
+        assert torch.equal(made(ids).logits, before)
+        assert all((buffer == 0).all() for buffer in own.buffers())
+        made.commit_memory(cache)
+        for name in own.contents:
+            expected = cache.layers[1].tensors[name].mean(dim=0) - getattr(own, name)
+            assert torch.equal(getattr(own, f"committed_{name}"), expected)
+            assert (expected != 0).any()
+        after = made(ids).logits
+        assert gap(after, before) > 1e-3
+    made.save_pretrained(tmp_path)
+    loaded = EulerStackForCausalLM.from_pretrained(tmp_path)
+    with torch.no_grad():
+        assert torch.equal(loaded(ids).logits, after)
+        again = build(spec({"a": remembering(kind, persistence="persistent"), "b": layer()}))
+        cache = again.model.build_cache()
+        again.generate(ids, past_key_values=cache, max_new_tokens=1, do_sample=False, pad_token_id=0)
+        for name in own.contents:
+            assert torch.equal(
+                getattr(again.model.layers[0].memory, f"committed_{name}"), getattr(own, f"committed_{name}")
+            )
+
+
+def test_what_is_not_persistent_is_never_committed():
+    made = model("neural_memory", persistence="session")
+    before = {name: tensor.clone() for name, tensor in made.state_dict().items()}
+    made.generate(tokens(length=5), max_new_tokens=3, do_sample=False, pad_token_id=0)
+    assert all(torch.equal(before[name], tensor) for name, tensor in made.state_dict().items())
+
+
+def test_a_depth_gated_or_shared_memory_is_committed_from_all_its_places():
+    gating = {"depth_gating": {"enabled": True, "capacity": 0.5}}
+    template = remembering("associative", persistence="persistent")
+    made = build(spec({"a": template}, [{"template": "a", **gating}, {"template": "a", "share": "x", "repeat": 2}]))
+    cache = made.model.build_cache()
+    with torch.no_grad():
+        made(tokens(length=9), past_key_values=cache)
+        made.commit_memory(cache)
+    rows = [row.layers[1].tensors["M"] for row in cache.layers[0].rows if row.layers[1].tensors]
+    shared = [cache.layers[2].tensors["M"], cache.layers[4].tensors["M"]]
+    for module, found in ((0, rows), (1, shared)):
+        own = made.model.layers[module].memory
+        assert gap(own.committed_M + own.M, torch.cat(found).mean(dim=0)) < 1e-6
