@@ -22,6 +22,7 @@ CLASSES = {
     "mamba": (transformers.MambaConfig, transformers.MambaForCausalLM),
     "mamba2": (transformers.Mamba2Config, transformers.Mamba2ForCausalLM),
     "jamba": (transformers.JambaConfig, transformers.JambaForCausalLM),
+    "falcon_h1": (transformers.FalconH1Config, transformers.FalconH1ForCausalLM),
 }
 VOCAB = 53
 MAX_LENGTH = 40
@@ -335,6 +336,35 @@ def _jamba(rng: random.Random) -> dict[str, Any]:
     return sizes | {"rms_norm_eps": rng.choice((1e-4, 1e-2))} | _act(rng) | own
 
 
+def _falcon_h1(rng: random.Random) -> dict[str, Any]:
+    sizes = _heads(rng)
+    n_heads, head_dim = rng.choice((2, 4)), rng.choice((3, 6))
+
+    def factors(count: int) -> list[float]:
+        return [rng.choice((0.5, 1.0, 1.25)) for _ in range(count)]
+
+    own = {
+        "mamba_d_ssm": n_heads * head_dim,
+        "mamba_n_heads": n_heads,
+        "mamba_d_head": rng.choice(("auto", head_dim)),
+        "mamba_n_groups": rng.choice((1, 2)),
+        "mamba_d_state": rng.choice((3, 8)),
+        "mamba_d_conv": rng.choice((1, 4)),
+        "mamba_chunk_size": rng.choice((4, 64)),
+        "mamba_conv_bias": rng.random() < 0.5,
+        "mamba_rms_norm": rng.random() < 0.5,
+        "mamba_norm_before_gate": rng.random() < 0.5,
+        "projectors_bias": rng.random() < 0.5,
+        "attention_bias": rng.random() < 0.5,
+        "mlp_bias": rng.random() < 0.5,
+        "mlp_multipliers": factors(2),
+        "ssm_multipliers": factors(5),
+    }
+    names = ("lm_head", "embedding", "key", "attention_in", "attention_out", "ssm_in", "ssm_out")
+    own |= {f"{name}_multiplier": factor for name, factor in zip(names, factors(len(names)), strict=True)}
+    return sizes | _rms(rng) | _act(rng) | _rope(rng, sizes["head_dim"]) | own
+
+
 _OWN: dict[str, Callable[[random.Random], dict[str, Any]]] = {
     "gpt2": _gpt2,
     "llama": _llama,
@@ -351,4 +381,5 @@ _OWN: dict[str, Callable[[random.Random], dict[str, Any]]] = {
     "mamba": _mamba,
     "mamba2": _mamba2,
     "jamba": _jamba,
+    "falcon_h1": _falcon_h1,
 }

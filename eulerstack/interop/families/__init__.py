@@ -3,6 +3,7 @@
 from eulerstack.interop.families import (
     deepseek_v2,
     deepseek_v3,
+    falcon_h1,
     gemma2,
     gpt2,
     jamba,
@@ -22,6 +23,7 @@ from eulerstack.interop.families.family import Family
 MODULES = (
     deepseek_v2,
     deepseek_v3,
+    falcon_h1,
     gemma2,
     gpt2,
     jamba,
