@@ -103,8 +103,13 @@ class DepthState(StateLayer):
 
 
 def run_gated(model, layer, x_BTM: torch.Tensor, context: dict, cache_index: int, trace) -> torch.Tensor:
-    """The stream [B, T, M] after a depth-gated layer; the layer's own router, if any, and losses go to the trace."""
-    choice = layer.depth(x_BTM, context["token_mask"])
+    """The stream [B, T, M] after a depth-gated layer; the layer's own router, if any, and losses go to the trace.
+
+    Of a hyper-connected layer's n streams [B, T, n, M] the router reads the mean; a skipped token keeps them all.
+    """
+    if layer.hyper and x_BTM.dim() == 3:
+        x_BTM = x_BTM.unsqueeze(2).expand(-1, -1, layer.hyper["expand"], -1)
+    choice = layer.depth(_one_stream(x_BTM, torch.mean), context["token_mask"])
     if not model.training:
         return _run_rows(model, layer, x_BTM, choice, context, cache_index, trace)
     index_Bk = None
@@ -118,15 +123,15 @@ def run_gated(model, layer, x_BTM: torch.Tensor, context: dict, cache_index: int
 
 def _run_ranked(model, layer, x_BTM, weight_BT, index_Bk, context: dict, trace) -> torch.Tensor:
     """Training: equally many tokens of every row, as one batch."""
-    chosen_BkM = x_BTM.take_along_dim(index_Bk[..., None], dim=1)
+    chosen_BkM = x_BTM.take_along_dim(_over(x_BTM, index_Bk), dim=1)
     mask_BT = context["token_mask"]
     mask_Bk = torch.ones_like(index_Bk) if mask_BT is None else mask_BT.take_along_dim(index_Bk, dim=1)
     update_BkM, routing, loss = _update(model, layer, chosen_BkM, index_Bk, mask_Bk, None, context)
     trace.layer_losses += loss
     for logits, index in routing:
         trace.record(layer, logits, index, mask_Bk)
-    weighted = update_BkM * weight_BT.take_along_dim(index_Bk, dim=1)[..., None].to(update_BkM.dtype)
-    return x_BTM.scatter_add(1, index_Bk[..., None].expand_as(weighted), weighted)
+    weighted = update_BkM * _over(x_BTM, weight_BT.take_along_dim(index_Bk, dim=1)).to(update_BkM.dtype)
+    return x_BTM.scatter_add(1, _over(x_BTM, index_Bk).expand_as(weighted), weighted)
 
 
 def _run_rows(model, layer, x_BTM, choice: Choice, context: dict, cache_index: int, trace) -> torch.Tensor:
@@ -155,12 +160,22 @@ def _run_rows(model, layer, x_BTM, choice: Choice, context: dict, cache_index: i
         update, routing, loss = _update(model, layer, chosen_1kM, index_1k, mask_1k, cache, {**context, **own})
         routings += routing
         losses += loss
-        weighted = update * choice.weight[row, index_1k[0], None].to(update.dtype)
+        weighted = update * _over(x_BTM, choice.weight[row : row + 1, index_1k[0]]).to(update.dtype)
         rows.append(x_1TM.index_add(1, index_1k[0], weighted))
     if routings:  # one record a layer, whatever the number of rows
         trace.record(layer, *(torch.cat(parts, dim=1) for parts in zip(*routings, strict=True)), None)
     trace.layer_losses += [loss / x_BTM.shape[0] for loss in losses]
     return torch.cat(rows)
+
+
+def _one_stream(x: torch.Tensor, join) -> torch.Tensor:
+    """[B, T, M] of a stream, or of n streams [B, T, n, M] joined by `join`."""
+    return x if x.dim() == 3 else join(x, dim=2)
+
+
+def _over(x: torch.Tensor, per_token_BT: torch.Tensor) -> torch.Tensor:
+    """A number a token [B, T] with as many dimensions as `x`."""
+    return per_token_BT.view(*per_token_BT.shape, *[1] * (x.dim() - 2))
 
 
 def _row(tensor: torch.Tensor | None, row: int) -> torch.Tensor | None:
@@ -181,7 +196,8 @@ def _update(
         phase_Bk = phase_Bk.take_along_dim(index_Bk, dim=1)
         state = phase_state(cache)
         seen_BS = phase_Bk if state is None else state.extend(phase_Bk, torch.zeros_like(phase_Bk))
-    inner = model.layer_context(x_BkM, mask_Bk, positions_Bk, cache, layer.inner_mask_kinds(0), seen_BS)
+    one_BkM = _one_stream(x_BkM, lambda streams, dim: streams.select(dim, 0))
+    inner = model.layer_context(one_BkM, mask_Bk, positions_Bk, cache, layer.inner_mask_kinds(0), seen_BS)
     inner["phase_ids"] = phase_Bk
     ids = context.get("input_ids")
     inner["input_ids"] = None if ids is None else ids.take_along_dim(index_Bk, dim=1)

@@ -382,6 +382,10 @@ SPECS = {
     ),
     "mod": spec(TWO, [{"template": "a"}, gated("b"), {"template": "a"}, gated("a", capacity=0.3)]),
     "mod_moe": spec({"a": layer(), "b": layer(ffn=moe())}, [gated("b"), {"template": "b"}, {"template": "a"}]),
+    "mod_hyper": spec(
+        {"a": hyper(layer()), "b": hyper(layer(ffn=moe()), mixing="unconstrained")},
+        [{"template": "a"}, gated("a"), gated("b", router="learned_gate"), {"template": "b"}],
+    ),
     "mod_gate": spec(TWO, [{"template": "a"}, gated("b", router="learned_gate")]),
     "hourglass": spec(
         {
