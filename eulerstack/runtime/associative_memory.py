@@ -75,8 +75,8 @@ def delta_rule(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """One chunk: A_tᵀ q_t for its tokens [B, C, M], and A after them [B, N, M].
 
-    What token t writes, k_t u_tᵀ, depends on the writes before it in the chunk: u_t = β_t (v_t − Aᵀk_t − Σ_{j<t} (k_j·k_t)
-    u_j), a triangular system.
+    What token t writes, k_t u_tᵀ, depends on the writes before it in the chunk:
+    u_t = β_t (v_t − Aᵀk_t − Σ_{j<t} (k_j·k_t) u_j), a triangular system.
     """
     coupling_BCC = (beta_BC1 * (k_BCN @ k_BCN.mT)).tril(-1)
     wanted_BCM = beta_BC1 * (v_BCM - k_BCN @ matrix_BNM)

@@ -1,6 +1,6 @@
 """The memories, by the value of `memory.type`, and what becomes of their states when `generate` begins and ends."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from transformers.cache_utils import Cache
 
@@ -9,7 +9,11 @@ from .memory_base import Memory, MemoryState
 from .neural_memory import NeuralMemory
 from .retrieval_memory import RetrievalMemory
 
-MEMORIES = {"neural_memory": NeuralMemory, "associative": AssociativeMemory, "retrieval": RetrievalMemory}
+MEMORIES: dict[str, Callable[[dict], Memory]] = {
+    "neural_memory": NeuralMemory,
+    "associative": AssociativeMemory,
+    "retrieval": RetrievalMemory,
+}
 
 
 def build_memory(block: dict) -> Memory | None:

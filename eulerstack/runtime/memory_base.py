@@ -85,6 +85,7 @@ class Memory(nn.Module, ABC):
     ) -> torch.Tensor:
         """What to add [B, T, M] for `hidden_states` [B, T, M]; `token_mask` [B, T] is 0 for padding."""
         state = state_of(past_key_values, cache_index)
+        assert state is None or isinstance(state, MemoryState)
         wide = torch.promote_types(hidden_states.dtype, torch.float32)
         vectors = self.project(hidden_states)
         with maybe_autocast(hidden_states.device.type, enabled=False):

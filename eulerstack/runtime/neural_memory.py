@@ -79,7 +79,7 @@ class NeuralMemory(Memory):
         model, rate = self.model(query.dtype), self.rate
 
         def step(carry: Carry, segment: Segment, q, k, v, rates) -> tuple[Carry, torch.Tensor]:
-            start, current, momentum = carry[:2], carry[2:4], carry[4:]
+            start, current, momentum = list(carry[:2]), list(carry[2:4]), list(carry[4:])
             pairs = model.gradients([DualWeights([(None, matrix)]) for matrix in start], k, v - k)
             decay = Decay.of(rates, rate, segment.real)
             layers = [
