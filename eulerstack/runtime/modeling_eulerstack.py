@@ -6,7 +6,6 @@ Read `decoder_layer.py` next, then the mixers and feed-forwards it names. Expert
 Works with torch ≥ 2.13 and transformers 5.23. Shape suffixes: B batch, T tokens, M d_model, V vocabulary, E experts.
 """
 
-import functools
 import re
 from dataclasses import dataclass
 from itertools import pairwise
@@ -15,7 +14,6 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 from transformers.cache_utils import Cache
-from transformers.generation import GenerationMixin
 from transformers.modeling_outputs import MoeCausalLMOutputWithPast, MoeModelOutputWithPast
 from transformers.modeling_utils import slice_logits_to_keep
 from transformers.utils.generic import can_return_tuple, merge_with_config_defaults
@@ -466,7 +464,6 @@ class EulerStackForCausalLM(EulerStackPreTrainedModel, PhasedGenerationMixin):
         """Keep what persistent memories hold in a cache for good, in buffers: the mean over the cache's rows."""
         commit_memories(self.model, past_key_values)
 
-    @functools.wraps(GenerationMixin.generate)
     def generate(self, *args, **kwargs):
         """As transformers does; when it ends, persistent memories keep what was written, beams included."""
         try:
