@@ -212,15 +212,11 @@ def ffns(draw: Draw) -> Plain:
     if kind == "none":
         return {"type": kind}
     keys = {"type": kind} | _some(draw, activation=st.sampled_from(ACTIVATIONS), bias=st.booleans(), d_ff=sizes)
-    keys |= {"moe": draw(moes())} if kind == "moe" else {}
-    if kind == "gated_mlp" or keys.get("moe", {}).get("gated"):
-        slopes = positive if keys.get("activation", "swiglu") in ("swiglu", "silu") else st.just(1.0)
-        keys |= _some(draw, gating=st.builds(dict, limit=positive, slope=slopes, up_offset=st.sampled_from([0.0, 1.0])))
-    return keys
+    return keys | ({"moe": draw(moes(keys.get("activation", "swiglu")))} if kind == "moe" else {})
 
 
 @st.composite
-def moes(draw: Draw) -> Plain:
+def moes(draw: Draw, activation: str = "swiglu") -> Plain:
     """`ffn.moe`."""
     experts = draw(st.sampled_from([1, 4, 8]))
     keys = {"experts": experts, "top_k": draw(st.integers(1, min(experts, 3)))}
@@ -228,9 +224,12 @@ def moes(draw: Draw) -> Plain:
         draw, affinity=st.sampled_from(["softmax", "sigmoid", "sqrt_softplus"]), z_loss=fractions,
         load_balance_coef=fractions, capacity_factor=positive,
         capacity_drop_policy=st.sampled_from(["overflow", "drop", "pad"]), router_init_std=positive,
-        router_jitter=fractions, router_bias=st.booleans(), d_expert=sizes, routed_scale=positive, norm_top_k=st.booleans(),
-        gated=st.just(True),
+        router_jitter=fractions, router_bias=st.booleans(), d_expert=sizes, routed_scale=positive,
+        norm_top_k=st.booleans(), gated=st.just(True),
     )  # fmt: skip
+    if "gated" in keys:
+        slopes = positive if activation in ("swiglu", "silu") else st.just(1.0)
+        keys |= _some(draw, gating=st.builds(dict, limit=positive, slope=slopes, up_offset=st.sampled_from([0.0, 1.0])))
     if draw(st.booleans()):
         keys |= {"shared_experts": draw(st.integers(1, 2))} | _some(draw, d_shared=sizes, shared_gate=st.booleans())
     if draw(st.booleans()):

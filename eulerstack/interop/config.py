@@ -135,6 +135,11 @@ class Config:
         """Whether the key is written with a value other than null."""
         return self._plain.get(key) is not None
 
+    def assume(self, key: str, value: Any) -> None:
+        """Read `key` as this value where it is not written, or null."""
+        if not self.has(key):
+            self._plain[key] = value
+
     def value(self, key: str, default: Any = None) -> Any:
         """The raw value at `key`, taken as it is; the caller checks it."""
         self._taken.add(key)

@@ -206,5 +206,5 @@ def build_ffn(config, block: dict) -> nn.Module | None:
             return Mlp(block["d_model"], spec["d_ff"], spec["activation"], spec["bias"])
         case "gated_mlp":
             factors = block["ffn_factors"]
-            return GatedMlp(block["d_model"], spec["d_ff"], spec["activation"], spec["bias"], factors, spec["gating"])
+            return GatedMlp(block["d_model"], spec["d_ff"], spec["activation"], spec["bias"], factors)
     raise ValueError(f"unknown ffn type {spec['type']!r}")

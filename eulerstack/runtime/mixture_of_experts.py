@@ -49,7 +49,7 @@ class _GatedExperts(_Experts):
 
     def __init__(self, config, d_model: int, spec: dict):
         super().__init__(config, d_model, spec)
-        self.gating = spec["gating"]
+        self.gating = spec["moe"]["gating"]
         width = 2 * self.intermediate_dim
         self.gate_up_proj = nn.Parameter(torch.empty(self.num_experts, width, d_model))
         self.gate_up_proj_bias = nn.Parameter(torch.empty(self.num_experts, width)) if spec["bias"] else None
@@ -202,7 +202,7 @@ def build_shared(d_model: int, spec: dict) -> nn.Module | None:
     if not width:
         return None
     if spec["moe"]["gated"]:
-        return GatedMlp(d_model, width, spec["activation"], spec["bias"], gating=spec["gating"])
+        return GatedMlp(d_model, width, spec["activation"], spec["bias"], gating=spec["moe"]["gating"])
     return Mlp(d_model, width, spec["activation"], spec["bias"])
 
 

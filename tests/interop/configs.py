@@ -19,6 +19,7 @@ CLASSES = {
     "qwen3_next": (transformers.Qwen3NextConfig, transformers.Qwen3NextForCausalLM),
     "deepseek_v2": (transformers.DeepseekV2Config, transformers.DeepseekV2ForCausalLM),
     "deepseek_v3": (transformers.DeepseekV3Config, transformers.DeepseekV3ForCausalLM),
+    "gpt_oss": (transformers.GptOssConfig, transformers.GptOssForCausalLM),
     "mamba": (transformers.MambaConfig, transformers.MambaForCausalLM),
     "mamba2": (transformers.Mamba2Config, transformers.Mamba2ForCausalLM),
     "jamba": (transformers.JambaConfig, transformers.JambaForCausalLM),
@@ -238,6 +239,23 @@ def _deepseek_v3(rng: random.Random) -> dict[str, Any]:
     }
 
 
+def _gpt_oss(rng: random.Random) -> dict[str, Any]:
+    sizes = _heads(rng)
+    kinds = [rng.choice(("full_attention", "sliding_attention")) for _ in range(sizes["num_hidden_layers"])]
+    own = {
+        "sliding_window": rng.choice((3, 7)),
+        "num_local_experts": rng.choice((2, 4, 5)),
+        "num_experts_per_tok": rng.choice((1, 2)),
+        "swiglu_limit": rng.choice((0.3, 7.0)),
+        "swiglu_alpha": rng.choice((1.0, 1.702)),
+        "attention_bias": rng.random() < 0.6,
+        "output_router_logits": rng.random() < 0.5,
+        "router_aux_loss_coef": 0.1,
+    }
+    placed = {"layer_types": kinds} if rng.random() < 0.5 else {}
+    return sizes | _rms(rng) | _rope(rng, sizes["head_dim"]) | own | placed
+
+
 def _gpt2(rng: random.Random) -> dict[str, Any]:
     heads = rng.choice((2, 4))
     return {
@@ -376,6 +394,7 @@ _OWN: dict[str, Callable[[random.Random], dict[str, Any]]] = {
     "opt": _opt,
     "mixtral": _mixtral,
     "deepseek_v2": _deepseek_v2,
+    "gpt_oss": _gpt_oss,
     "deepseek_v3": _deepseek_v3,
     "qwen3_next": _qwen3_next,
     "mamba": _mamba,

@@ -11,7 +11,7 @@ from eulerstack.interop import import_model, read
 from eulerstack.runtime.modeling_eulerstack import EulerStackForCausalLM
 from tests.interop.configs import CLASSES, VOCAB
 
-SPARSE = ("mixtral", "jamba", "qwen3_next", "deepseek_v2", "deepseek_v3")
+SPARSE = ("mixtral", "jamba", "qwen3_next", "deepseek_v2", "deepseek_v3", "gpt_oss")
 
 
 @dataclass(frozen=True)

@@ -278,11 +278,13 @@ SPECS = {
     ),
     "gating": spec(
         {
-            "dense": layer(ffn={"type": "gated_mlp", "gating": {"limit": 0.4, "up_offset": 0.5}}),
             "oss": layer(
-                ffn={**moe(router_bias=True), "bias": True, "gating": {"limit": 0.5, "slope": 1.702, "up_offset": 1.0}}
+                ffn={
+                    **moe(router_bias=True, gating={"limit": 0.5, "slope": 1.702, "up_offset": 1.0}),
+                    "bias": True,
+                }
             ),
-            "shared": layer(ffn={**moe(shared_experts=1), "gating": {"limit": 0.3}}),
+            "shared": layer(ffn=moe(shared_experts=1, gating={"limit": 0.3})),
         }
     ),
     "moe_hash": spec(

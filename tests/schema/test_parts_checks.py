@@ -129,13 +129,16 @@ FFNS = [
     ("mlp-gated-by-activation", {"type": "mlp", "activation": "geglu"}, "activation"),
     ("ffn-none-with-keys", {"type": "none", "activation": "gelu"}, "activation"),
     ("ffn-none-with-keys", {"type": "none", "d_ff": 8}, "d_ff"),
-    ("gating-without-gate", {"type": "mlp", "gating": {"limit": 7.0}}, "gating"),
     (
         "gating-without-gate",
-        {"type": "moe", "activation": "gelu", "gating": {}, "moe": {"experts": 4, "top_k": 2}},
-        "gating",
+        {"type": "moe", "activation": "gelu", "moe": {"experts": 4, "top_k": 2, "gating": {}}},
+        "moe.gating",
     ),
-    ("slope-without-silu", {"type": "gated_mlp", "activation": "geglu", "gating": {"slope": 1.7}}, "gating.slope"),
+    (
+        "slope-without-silu",
+        {"type": "moe", "activation": "geglu", "moe": {"experts": 4, "top_k": 2, "gating": {"slope": 1.7}}},
+        "moe.gating.slope",
+    ),
 ]
 
 MOES = [

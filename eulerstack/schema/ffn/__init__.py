@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from eulerstack.schema.base import Dims, Keys, Resolved, Size, as_plain
 from eulerstack.schema.ffn import moe as moe_file
-from eulerstack.schema.ffn.dense import GATES, Activation, Function, GatedMlp, Gating, GatingKeys, Mlp, gate_of
+from eulerstack.schema.ffn.dense import GATES, Activation, Function, GatedMlp, Mlp, gate_of
 from eulerstack.schema.ffn.moe import Moe, MoeKeys
 from eulerstack.schema.report import Report, below
 
@@ -35,7 +35,6 @@ class FfnKeys(Keys):
     activation: Activation | None = None
     bias: bool = False
     d_ff: Size | None = None
-    gating: GatingKeys | None = None
     moe: MoeKeys | None = None
 
 
@@ -53,11 +52,9 @@ def resolve_ffn(keys: FfnKeys, dims: Dims) -> Resolved | None:
     if keys.type == "moe":
         if keys.moe is None:
             raise ValueError("a moe needs its sub-object")
-        return Moe.resolve(keys.moe, activation, keys.bias, d_ff, Gating.resolve(keys.gating))
-    if keys.type == "mlp" and not is_gated_by_activation(keys):
-        return Mlp(activation=gate_of(activation), bias=keys.bias, d_ff=d_ff)
-    gating = Gating.resolve(keys.gating)
-    return GatedMlp(activation=gate_of(activation), bias=keys.bias, d_ff=d_ff, gating=gating)
+        return Moe.resolve(keys.moe, activation, keys.bias, d_ff)
+    cls = GatedMlp if keys.type == "gated_mlp" or is_gated_by_activation(keys) else Mlp
+    return cls(activation=gate_of(activation), bias=keys.bias, d_ff=d_ff)
 
 
 def plain_ffn(ffn: Resolved | None) -> dict[str, Any]:
@@ -66,7 +63,7 @@ def plain_ffn(ffn: Resolved | None) -> dict[str, Any]:
         return {"type": "none"}
     fields = as_plain(ffn)
     if isinstance(ffn, Moe):
-        outer = {name: fields.pop(name) for name in ("activation", "bias", "gating")}
+        outer = {name: fields.pop(name) for name in ("activation", "bias")}
         return {"type": "moe", **outer, "moe": fields}
     return {"type": ffn.type, **fields}
 
@@ -84,18 +81,5 @@ def check_ffn(keys: FfnKeys, dims: Dims, report: Report) -> None:
         for name in ("activation", "bias", "d_ff"):
             if getattr(keys, name):
                 report("ffn-none-with-keys", (name,), name=name)
-    _check_gating(keys, report)
     if is_gated_by_activation(keys):
         report("mlp-gated-by-activation", ("activation",), activation=keys.activation)
-
-
-def _check_gating(keys: FfnKeys, report: Report) -> None:
-    if keys.gating is None:
-        return
-    gated = keys.type == "gated_mlp" or is_gated_by_activation(keys)
-    if keys.type == "moe" and keys.moe is not None:
-        gated = moe_file.is_gated(keys.moe, keys.activation or "swiglu")
-    if not gated:
-        report("gating-without-gate", ("gating",), type=keys.type)
-    elif keys.gating.slope != 1.0 and gate_of(keys.activation or "swiglu") != "silu":
-        report("slope-without-silu", ("gating", "slope"), activation=keys.activation)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from eulerstack.schema.base import Keys, Parameter, Positive, linear
+from eulerstack.schema.base import Parameter, linear
 
 Function = Literal["silu", "gelu", "gelu_tanh", "relu", "relu2"]
 Activation = Literal["swiglu", "geglu", "silu", "gelu", "gelu_tanh", "relu", "relu2"]
@@ -18,28 +18,6 @@ def gate_of(activation: Activation) -> Function:
     if activation == "swiglu" or activation == "geglu":
         return GATES[activation]
     return activation
-
-
-class GatingKeys(Keys):
-    """`ffn.gating`: how gate and up meet, where not as f(gate) ⊙ up."""
-
-    limit: Positive | None = None
-    slope: Positive = 1.0
-    up_offset: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gating:
-    """f(min(gate, limit)) ⊙ (up within ±limit + up_offset), with f(g) = g·σ(slope·g) where slope is not 1."""
-
-    limit: float | None
-    slope: float
-    up_offset: float
-
-    @classmethod
-    def resolve(cls, keys: GatingKeys | None) -> "Gating | None":
-        """None for the plain form."""
-        return None if keys is None or keys == GatingKeys() else cls(**dict(keys))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +47,6 @@ class GatedMlp:
     activation: Function
     bias: bool
     d_ff: int
-    gating: Gating | None
 
     def parameters(self, d_model: int) -> Iterator[Parameter]:
         """3·d·f elements, and 2·f + d with biases."""

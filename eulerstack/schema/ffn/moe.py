@@ -20,7 +20,7 @@ from eulerstack.schema.base import (
     Size,
     linear,
 )
-from eulerstack.schema.ffn.dense import GATES, Activation, Function, Gating, gate_of
+from eulerstack.schema.ffn.dense import GATES, Activation, Function, gate_of
 from eulerstack.schema.report import Report
 
 PUBLISHED_GROUPS = 8
@@ -53,6 +53,28 @@ class BalanceKeys(Keys):
     group_score: Literal["top2", "max"] = "top2"
 
 
+class GatingKeys(Keys):
+    """`moe.gating`: how gate and up meet, where not as f(gate) ⊙ up."""
+
+    limit: Positive | None = None
+    slope: Positive = 1.0
+    up_offset: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gating:
+    """f(min(gate, limit)) ⊙ (up within ±limit + up_offset), with f(g) = g·σ(slope·g) where slope is not 1."""
+
+    limit: float | None
+    slope: float
+    up_offset: float
+
+    @classmethod
+    def resolve(cls, keys: GatingKeys | None) -> "Gating | None":
+        """None for the plain form."""
+        return None if keys is None or keys == GatingKeys() else cls(**dict(keys))
+
+
 class MoeKeys(Keys):
     """`ffn.moe` as an author writes it."""
 
@@ -78,6 +100,7 @@ class MoeKeys(Keys):
     norm_top_k: bool | None = None
     shared_gate: bool = False
     gated: bool | None = None
+    gating: GatingKeys | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +141,6 @@ class Moe:
 
     activation: Function
     bias: bool
-    gating: Gating | None
     experts: int
     top_k: int
     affinity: Literal["softmax", "sigmoid", "sqrt_softplus"]
@@ -140,17 +162,15 @@ class Moe:
     norm_top_k: bool
     shared_gate: bool
     gated: bool
+    gating: Gating | None
 
     @classmethod
-    def resolve(
-        cls, keys: MoeKeys, activation: Activation, bias: bool, d_ff: int, gating: Gating | None = None
-    ) -> "Moe":
+    def resolve(cls, keys: MoeKeys, activation: Activation, bias: bool, d_ff: int) -> "Moe":
         """`d_ff` is the width that experts take where they name none."""
         d_expert = keys.d_expert or d_ff
         return cls(
             activation=gate_of(activation),
             bias=bias,
-            gating=gating,
             experts=keys.experts,
             top_k=keys.top_k,
             affinity=keys.affinity or keys.router or "softmax",
@@ -173,6 +193,7 @@ class Moe:
             shared_gate=keys.shared_gate,
             norm_top_k=keys.top_k > 1 if keys.norm_top_k is None else keys.norm_top_k,
             gated=is_gated(keys, activation),
+            gating=Gating.resolve(keys.gating),
         )
 
     def parameters(self, d_model: int) -> Iterator[Parameter]:
@@ -219,6 +240,10 @@ def check(keys: MoeKeys, activation: Activation | None, d_ff: int, report: Repor
         report("router-against-affinity", ("router",), router=keys.router, affinity=keys.affinity)
     if keys.gated is False and activation in GATES:
         report("experts-gated-by-activation", ("gated",), activation=activation, function=gate_of(activation))
+    if keys.gating and not is_gated(keys, activation or "swiglu"):
+        report("gating-without-gate", ("gating",))
+    elif keys.gating and keys.gating.slope != 1.0 and gate_of(activation or "swiglu") != "silu":
+        report("slope-without-silu", ("gating", "slope"), activation=activation)
     if keys.d_shared and not keys.shared_experts and keys.d_shared != (keys.d_expert or d_ff):
         report("d-shared-unused", ("d_shared",))
     if keys.shared_gate and not keys.shared_experts:
