@@ -3,7 +3,7 @@
 What makes the architecture what it is stays: which block follows which, query heads per key/value head, ffn width per
 stream width, experts chosen per token, windows shorter than the sequence. The twin is 64 wide and 256 tokens long, with
 a vocabulary of 320 that holds a byte tokenizer's 256 bytes and special tokens. Where many different layers would make
-it large all the same, its ffns are narrower.
+it large all the same, its ffns are narrower, and at last its stream.
 """
 
 from collections.abc import Sequence
@@ -22,11 +22,10 @@ from eulerstack.ir.totals import count
 from eulerstack.ir.yaml_text import dump
 from eulerstack.schema import Spec, check
 
-D_MODEL = 64
 VOCAB_SIZE = 320
 MAX_SEQ_LEN = 256
-FFN_WIDTHS = (256, 128, 64)
-"""The largest width of an ffn; of experts half as much. The first that keeps the twin small is taken, else the last."""
+WIDTHS = ((64, 256), (64, 128), (64, 64), (48, 64))
+"""The stream's width, and the largest of an ffn (of experts half as much): the first that keep the twin small."""
 
 LARGEST = 1_000_000
 """Parameters of a small twin."""
@@ -40,16 +39,16 @@ AnyNode = TypeVar("AnyNode", Node, Layer)
 def shrink(original: Spec | Model) -> Model:
     """The tiny twin, itself a canonical model. Raises EulerStackError where the spec cannot be lowered."""
     model = lower(original) if isinstance(original, Spec) else original
-    for width in FFN_WIDTHS:
-        twin = _twin(model, width)
+    for d_model, largest_ff in WIDTHS:
+        twin = _twin(model, d_model, largest_ff)
         if count(twin).total < LARGEST:
             break
     return twin
 
 
-def _twin(model: Model, largest_ff: int) -> Model:
+def _twin(model: Model, d_model: int, largest_ff: int) -> Model:
     plain = to_plain(replace(model, schedule=_shrink_schedule(model.schedule)))
-    scale = Scale(width=D_MODEL / model.d_model, length=MAX_SEQ_LEN / model.max_seq_len, largest_ff=largest_ff)
+    scale = Scale(width=d_model / model.d_model, length=MAX_SEQ_LEN / model.max_seq_len, largest_ff=largest_ff)
     _shrink_model(plain, model, scale)
     _shrink_embedding(plain, model, scale)
     for block in model.blocks:
@@ -75,7 +74,7 @@ def _shrink_model(plain: Plain, model: Model, scale: Scale) -> None:
     name = model.name if model.name.endswith("-tiny") else f"{model.name}-tiny"
     plain["model"] |= {
         "name": name,
-        "d_model": D_MODEL,
+        "d_model": scale.wide(model.d_model),
         "vocab_size": VOCAB_SIZE,
         "max_seq_len": MAX_SEQ_LEN,
         "n_heads": n_heads,
@@ -91,7 +90,7 @@ def _shrink_model(plain: Plain, model: Model, scale: Scale) -> None:
 def _shrink_embedding(plain: Plain, model: Model, scale: Scale) -> None:
     embedding = plain["embedding"]
     if isclose(model.embedding.scale, sqrt(model.d_model), rel_tol=0.01):
-        embedding["scale"] = sqrt(D_MODEL)
+        embedding["scale"] = sqrt(scale.wide(model.d_model))
     embedding["d_embed"] = scale.wide(model.embedding.d_embed)
     scaling = embedding.get("rope_scaling")
     if not scaling:
@@ -115,8 +114,6 @@ def _shrink_sections(plain: Plain, scale: Scale) -> None:
         scaling["base_width"] = scale.wide(scaling["base_width"])
     for mode in plain.get("execution_modes", ()):
         mode["max_tokens"] = max(1, int(mode["max_tokens"] * scale.length))
-    if mtp := plain["head"].get("mtp"):
-        mtp |= {"n_predict": min(mtp["n_predict"], 2), "head_layers": min(mtp["head_layers"], 2)}
     if mtp := plain["head"].get("mtp"):
         mtp |= {"n_predict": min(mtp["n_predict"], 2), "head_layers": min(mtp["head_layers"], 2)}
 

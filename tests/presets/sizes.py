@@ -37,12 +37,18 @@ SIZES: dict[str, Size | None] = {
     "arch_expert_frontier_full_moe": Size(2.0 * BILLION),
     "arch_expert_progressive_stack": Size(1.5 * BILLION),
     "arch_expert_dilated_longnet": Size(2.0 * BILLION),
+    "arch_expert_kitchen_sink": None,
+    "arch_expert_reasoning_r1": Size(1.3 * BILLION),
+    "arch_expert_titans_memory": Size(1.2 * BILLION),
+    "arch_expert_dual_stream": Size(1.4 * BILLION),
     "arch_expert_progressive_stack_mini": Size(86 * MILLION, 86 * MILLION),
     "arch_expert_blackmamba_moe_mini": Size(156 * MILLION, 90 * MILLION, built_active=60 * MILLION),
     "arch_expert_mixtral_moe_mini": Size(175 * MILLION, 90 * MILLION, built_active=69 * MILLION),
     "arch_expert_dilated_longnet_mini": Size(83 * MILLION, 75 * MILLION),
     "arch_expert_deepseek_moe_mini": Size(357 * MILLION, 60 * MILLION),
     "arch_expert_frontier_full_moe_mini": Size(106 * MILLION, 60 * MILLION),
+    "arch_expert_dsv4_flash_mini": Size(180 * MILLION, 70 * MILLION),
+    "arch_expert_dsv4_subset_mini": Size(180 * MILLION, 70 * MILLION),
     "arch_expert_mhc_moe_mini": Size(150 * MILLION, 70 * MILLION),
     **{
         f"llm_{size}_{kind}": Size(total * BILLION)
