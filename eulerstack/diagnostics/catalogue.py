@@ -216,6 +216,7 @@ CATALOGUE: dict[str, Entry] = {
     "capacity-factor-small": Entry(VALIDATION, "Warning", see="eulerstack schema ffn.moe"),
     "sqrt-softplus-uncorrected": Entry(VALIDATION, "Warning", see="eulerstack schema ffn.moe"),
     "latent-unusual": Entry(VALIDATION, "Warning", see="eulerstack schema mixer.attention.mla"),
+    "memory-rate-unused": Entry(COMPATIBILITY, "Info", see="eulerstack schema memory"),
     "memory-large": Entry(VALIDATION, "Warning", see="eulerstack schema memory"),
     "inner-lr-unusual": Entry(VALIDATION, "Warning"),
     "shape-widens": Entry(VALIDATION, "Warning", see="eulerstack schema shape_change"),

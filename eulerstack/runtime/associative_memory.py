@@ -33,7 +33,7 @@ class AssociativeMemory(Memory):
 
     def __init__(self, block: dict):
         super().__init__(block)
-        d_model = block["d_model"]
+        d_model, self.rate = block["d_model"], block["memory"]["inner_lr"]
         self.q_proj, self.k_proj = (nn.Linear(d_model, self.hidden, bias=False) for _ in range(2))
         self.v_proj = nn.Linear(d_model, d_model, bias=False)
         self.rates = nn.Linear(d_model, 1)

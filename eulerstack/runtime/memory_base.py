@@ -53,7 +53,7 @@ class Memory(nn.Module, ABC):
         super().__init__()
         spec, d_model = block["memory"], block["d_model"]
         self.update_at_inference, self.persistence = spec["update_at_inference"], spec["persistence"]
-        self.rate, self.hidden = spec["inner_lr"], spec["params"]["hidden"]
+        self.hidden = spec["params"]["hidden"]
         self.o_proj = nn.Linear(d_model, d_model, bias=False)
         self.gate = nn.Linear(d_model, 1)
 

@@ -40,7 +40,7 @@ class NeuralMemory(Memory):
     def __init__(self, block: dict):
         super().__init__(block)
         d_model = block["d_model"]
-        self.eps = block["norm"]["eps"]
+        self.rate, self.eps = block["memory"]["inner_lr"], block["norm"]["eps"]
         self.q_proj, self.k_proj, self.v_proj = (nn.Linear(d_model, d_model, bias=False) for _ in range(3))
         self.rates = nn.Linear(d_model, 3)
         self.norm_weight = nn.Parameter(torch.empty(d_model))

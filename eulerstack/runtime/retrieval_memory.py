@@ -32,8 +32,7 @@ class RetrievalMemory(Memory):
     | s | `sharpness` | what cosines are multiplied with |
     | | `keys`, `values` | the entries it begins with [N, M], keys before they are scaled to length 1 |
 
-    Parameters: 4·M² + 2·N·M + M + 2. State: 2·N·M in fp32. `inner_lr` has no meaning here: tokens are stored as they
-    are.
+    Parameters: 4·M² + 2·N·M + M + 2. State: 2·N·M in fp32.
     """
 
     def __init__(self, block: dict):

@@ -57,7 +57,7 @@ class MemoryParams:
 class _Memory(ABC):
     update_at_inference: bool
     params: MemoryParams
-    inner_lr: float
+    inner_lr: float | None
     persistence: Literal["per_query", "session", "persistent"]
 
     def parameters(self, d_model: int) -> Iterator[Parameter]:
@@ -155,15 +155,16 @@ MEMORIES: dict[str, type[NeuralMemory] | type[AssociativeMemory] | type[Retrieva
 
 
 def resolve_memory(keys: MemoryKeys, dims: Dims) -> Memory:
-    """The resolved memory; nothing in it derives from the model."""
+    """The resolved memory; nothing in it derives from the model. A retrieval has no learning rate."""
     return MEMORIES[keys.type](
         update_at_inference=keys.update_at_inference,
         params=MemoryParams(hidden=keys.params.hidden),
-        inner_lr=keys.inner_lr,
+        inner_lr=None if keys.type == RetrievalMemory.type else keys.inner_lr,
         persistence=keys.persistence,
     )
 
 
 def plain_memory(memory: Memory) -> dict[str, Any]:
     """The canonical mapping of a resolved memory, as it stands in YAML and config.json."""
-    return {"type": memory.type, **as_plain(memory)}
+    plain = {"type": memory.type, **as_plain(memory)}
+    return {key: value for key, value in plain.items() if value is not None}

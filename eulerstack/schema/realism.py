@@ -120,7 +120,11 @@ def _memory(parts: Parts, findings: Findings) -> None:
         if template.memory.params.hidden > limit:
             at = (*path, "memory", "params", "hidden")
             findings.add("memory-large", at, hidden=template.memory.params.hidden, limit=limit)
-        _inner_lr(template.memory.inner_lr, (*path, "memory", "inner_lr"), findings)
+        rate = (*path, "memory", "inner_lr")
+        if template.memory.type != "retrieval":
+            _inner_lr(template.memory.inner_lr, rate, findings)
+        elif parts.written(*rate):
+            findings.add("memory-rate-unused", rate)
 
 
 def _test_time_training(parts: Parts, findings: Findings) -> None:

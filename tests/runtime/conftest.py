@@ -21,6 +21,7 @@ EVERYDAY = frozenset(
         "hourglass",
         "mla",
         "ttt_linear",
+        "memory_neural",
         "csa",
         "nsa",
         "mamba1",

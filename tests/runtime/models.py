@@ -90,7 +90,8 @@ def branched(selector: dict | None = None, **branches: dict) -> dict:
 
 def remembering(kind: str, mixer: dict | None = None, hidden: int = 12, **keys) -> dict:
     """A layer template with a memory, which writes in evaluation too unless said otherwise."""
-    keys = {"update_at_inference": True, "inner_lr": 0.3, **keys}
+    rate = {} if kind == "retrieval" else {"inner_lr": 0.3}
+    keys = {"update_at_inference": True, **rate, **keys}
     return layer(mixer, memory={"type": kind, "params": {"hidden": hidden}, **keys})
 
 

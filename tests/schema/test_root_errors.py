@@ -306,6 +306,7 @@ WARNINGS = [
     (FFN, "ffn: { type: moe, moe: { experts: 8, top_k: 2 } }", "deep-without-care"),
     (FFN, f"{FFN}\n    memory: {{ type: retrieval, params: {{ hidden: 20000 }} }}", "memory-large"),
     (FFN, f"{FFN}\n    memory: {{ type: associative, inner_lr: 2.0 }}", "inner-lr-unusual"),
+    (FFN, f"{FFN}\n    memory: {{ type: retrieval, inner_lr: 2.0 }}", "memory-rate-unused"),
     (FFN, f"{FFN}\n    shape_change: {{ d_out: 4096 }}", "shape-widens"),
     ("attention: {} }", "attention: { latent_dim: 64 } }", "latent-unusual"),
     ("repeat: 24 }", "repeat: 24, depth_gating: { capacity: 0.05 } }", "depth-capacity-small"),
