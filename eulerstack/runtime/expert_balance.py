@@ -48,7 +48,13 @@ _followed: "weakref.WeakSet[nn.Module]" = weakref.WeakSet()
 
 
 def follow_optimizer(model: nn.Module) -> None:
-    """Call `update_biases` after every step of an optimizer that holds parameters of `model`, as long as it lives."""
+    """Call `update_biases` after every step of an optimizer that holds parameters of `model`, as long as it lives.
+
+    For a model without such biases nothing happens. Called when a model is made, not in its forward, which compiles.
+    """
+    corrected = (router.e_score_correction_bias is not None for router in model.modules() if isinstance(router, Router))
+    if not any(corrected):
+        return
     if not _hooked:
         _hooked.append(register_optimizer_step_post_hook(_after_step))
     _followed.add(model)

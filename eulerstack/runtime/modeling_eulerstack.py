@@ -159,6 +159,12 @@ class EulerStackModel(EulerStackPreTrainedModel):
         self.gradient_checkpointing = False
         self._quantise_in_training(self, "model.")
         self.post_init()
+        follow_optimizer(self)
+
+    def __setstate__(self, state: dict) -> None:
+        """A copy, or what was pickled: its biases follow its own optimizer."""
+        super().__setstate__(state)
+        follow_optimizer(self)
 
     def _share_rotary_embeddings(self) -> None:
         """Build one rotary embedding for each base and width that layers ask for, and tell them its key."""
@@ -304,7 +310,6 @@ class EulerStackModel(EulerStackPreTrainedModel):
     def _count_loads(self, routings: list[Routing]) -> None:
         """Remember how loaded the experts are, for the correction after the optimizer's step."""
         if any(routing.router.e_score_correction_bias is not None for routing in routings):
-            follow_optimizer(self)
             record_loads(routings)
 
     def _positions(self, inputs_embeds, attention_mask, past_key_values) -> torch.Tensor:
