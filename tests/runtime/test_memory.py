@@ -124,7 +124,7 @@ def states(cache) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("persistence", ["session", "per_query"])
 @torch.no_grad()
 def test_a_session_goes_on_and_a_query_begins_anew(kind, persistence):
-    """The memory lies in the first layer, so that what it holds depends on the tokens alone, not on the rest's state."""
+    """The memory lies in the first layer, so that what it holds depends on the tokens alone."""
     made = model(kind, persistence=persistence)
     cache = made.model.build_cache()
     options = {"max_new_tokens": 3, "do_sample": False, "pad_token_id": 0}

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from eulerstack.schema.base import UnknownParameters, parameters_of
+from eulerstack.schema.memory import MemoryKeys, resolve_memory
 from tests.schema.parts import DIMS, elements, ffn, mixer, shapes
 
 d, H, K, D, f, E = 64, 4, 2, 16, 256, 8
@@ -138,6 +139,27 @@ def test_ttt():
     assert elements(linear) == rest + H * (D * D + D)
     four = mixer(type="ttt_layer", inner_model={"type": "mlp", "hidden": 4 * D})
     assert elements(four) == rest + H * (8 * D * D + 5 * D)
+
+
+def memory(kind, **keys):
+    return resolve_memory(MemoryKeys.model_validate({"type": kind, "params": {"hidden": 24}, **keys}), DIMS)
+
+
+@pytest.mark.parametrize(
+    ("kind", "around", "kept", "copies"),
+    [
+        ("neural_memory", 4 * d * d + 5 * d + 4, 2 * d * 24, 3),
+        ("associative", 2 * d * d + 2 * d * 24 + 2 * d + 2, d * 24, 1),
+        ("retrieval", 4 * d * d + d + 2, 2 * d * 24, 1),
+    ],
+)
+def test_memories(kind, around, kept, copies):
+    assert elements(memory(kind)) == around + kept
+    persistent = memory(kind, persistence="persistent")
+    assert elements(persistent) == elements(memory(kind))
+    assert sum(p.count for p in persistent.parameters(d) if p.buffer and p.fp32) == kept
+    assert memory(kind).state_elements(d, 100) == {}
+    assert memory(kind, update_at_inference=True).state_elements(d, 100) == {"fp32": copies * kept}
 
 
 def test_gated_deltanet():
