@@ -20,6 +20,7 @@ from eulerstack.diagnostics import Diagnostic, error
 from eulerstack.ir.laws import InitPolicy, laws_of
 from eulerstack.ir.nodes import Model
 from eulerstack.ir.parameters import parameter_table
+from eulerstack.ir.totals import count
 from eulerstack.ir.print import print_yaml
 from eulerstack.schema.base import Parameter
 
@@ -90,8 +91,7 @@ def write_directory(
         if fault := next(faults(staging, tensors, config), None):
             raise error("verification-failed", params={"fault": fault})
         sizes = {path.name: path.stat().st_size for path in sorted(staging.iterdir())}
-    parameters = sum(tensor.count for tensor in tensors)
-    return Written(target, tuple(sizes), parameters, sum(sizes.values()), saved.warnings)
+    return Written(target, tuple(sizes), count(model).total, sum(sizes.values()), saved.warnings)
 
 
 def _write_weights(

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections import namedtuple
+from math import prod
 from pathlib import Path
 
 import pytest
@@ -166,6 +167,14 @@ def test_an_unbuilt_primitive_is_named_and_nothing_is_written(tmp_path: Path, mo
     assert (str(first.span), first.params["primitive"]) == ("model.yml:9:1", "oracle")
     assert (str(second.span), second.params["primitive"]) == ("model.yml:34:1", "warp")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_no_gradient_trains_is_no_parameter(tmp_path: Path) -> None:
+    memory = "memory: { type: associative, params: { hidden: 8 }, persistence: persistent }\n    mixer:"
+    result = compiled(LLAMA.replace("mixer:", memory), tmp_path / "model")
+    (tensors,) = (read_header(result.path / name) for name in result.files if name.endswith(".safetensors"))
+    stored = sum(prod(tensor["shape"]) for tensor in tensors.values())
+    assert stored - result.parameters == 2 * 8 * 32
 
 
 def test_what_is_built_passes() -> None:
