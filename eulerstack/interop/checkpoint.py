@@ -17,6 +17,7 @@ SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 TYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+INTEGERS = ("I64", "I32")
 ROWS = 4096
 """How many rows of two tables are compared at a time."""
 
@@ -69,10 +70,12 @@ class Checkpoint:
         """The stored shape, without reading the tensor."""
         return tuple(self._slice(name).get_shape())
 
-    def dtype(self, name: str) -> str:
-        """float32, float16 or bfloat16. Raises CompileError for any other stored type."""
+    def dtype(self, name: str, *, integer: bool = False) -> str:
+        """float32, float16 or bfloat16; of a table of integers int64. Raises CompileError for any other stored type."""
         stored = self._slice(name).get_dtype()
-        if stored not in TYPES:
+        if integer and stored in INTEGERS:
+            return "int64"
+        if integer or stored not in TYPES:
             raise error("import-tensor-type", params={"name": name, "found": stored})
         return TYPES[stored]
 

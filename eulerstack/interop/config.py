@@ -135,6 +135,12 @@ class Config:
         """Whether the key is written with a value other than null."""
         return self._plain.get(key) is not None
 
+    def part(self, plain: Mapping[str, Any]) -> "Config":
+        """A config of some of the keys, by other names perhaps, whose mistakes are this one's."""
+        part = Config(plain, self.source)
+        part._wrong = self._wrong
+        return part
+
     def assume(self, key: str, value: Any) -> None:
         """Read `key` as this value where it is not written, or null."""
         if not self.has(key):

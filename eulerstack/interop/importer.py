@@ -21,7 +21,7 @@ from eulerstack.interop.generation import generation_config
 from eulerstack.interop.reading import Reading, family_in, read
 from eulerstack.interop.tokenizer import copy_tokenizer
 from eulerstack.interop.weights import Recipe
-from eulerstack.ir import Model
+from eulerstack.ir import Model, parameter_table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -85,6 +85,7 @@ def import_spec(directory: str | Path) -> Reading:
 def brought(directory: Path, reading: Reading, checkpoint: Checkpoint) -> Brought:
     """Everything that the compiler would otherwise make: weights, their types, tokenizer, generation config."""
     recipes = recipes_for(reading, checkpoint)
+    integers = {parameter.name for parameter in parameter_table(reading.model) if parameter.integer}
     ids = SpecialIds(*(reading.tokens[f"{name}_token_id"] for name in ("bos", "eos", "pad")))
 
     def stream(tensors: Sequence[Tensor]) -> "Iterator[np.ndarray]":
@@ -93,7 +94,9 @@ def brought(directory: Path, reading: Reading, checkpoint: Checkpoint) -> Brough
 
     return Brought(
         stream=stream,
-        dtypes={name: checkpoint.dtype(recipe.sources[0]) for name, recipe in recipes.items()},
+        dtypes={
+            name: checkpoint.dtype(recipe.sources[0], integer=name in integers) for name, recipe in recipes.items()
+        },
         tokenizer=lambda staging: SavedTokenizer(bool(copy_tokenizer(directory, staging)), ids),
         generation=generation_config(directory, reading.tokens),
     )

@@ -12,7 +12,7 @@ def relu_squared(x: torch.Tensor) -> torch.Tensor:
     return nn.functional.relu(x).square()
 
 
-ACTIVATIONS = {
+ACTIVATIONS: dict[str, Callable] = {
     "gelu": nn.functional.gelu,
     "gelu_tanh": partial(nn.functional.gelu, approximate="tanh"),
     "relu": nn.functional.relu,

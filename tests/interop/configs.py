@@ -19,12 +19,16 @@ CLASSES = {
     "qwen3_next": (transformers.Qwen3NextConfig, transformers.Qwen3NextForCausalLM),
     "deepseek_v2": (transformers.DeepseekV2Config, transformers.DeepseekV2ForCausalLM),
     "deepseek_v3": (transformers.DeepseekV3Config, transformers.DeepseekV3ForCausalLM),
+    "deepseek_v4": (transformers.DeepseekV4Config, transformers.DeepseekV4ForCausalLM),
     "gpt_oss": (transformers.GptOssConfig, transformers.GptOssForCausalLM),
     "mamba": (transformers.MambaConfig, transformers.MambaForCausalLM),
     "mamba2": (transformers.Mamba2Config, transformers.Mamba2ForCausalLM),
     "jamba": (transformers.JambaConfig, transformers.JambaForCausalLM),
     "falcon_h1": (transformers.FalconH1Config, transformers.FalconH1ForCausalLM),
 }
+BY_BLOCKS = ("deepseek_v4",)
+"""Families whose blocks of tokens are counted from the start of a row, so that no padding may stand there."""
+
 VOCAB = 53
 MAX_LENGTH = 40
 GATES = ("silu", "gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "relu2", "swish", "gelu_python", "gelu_fast")
@@ -239,6 +243,61 @@ def _deepseek_v3(rng: random.Random) -> dict[str, Any]:
     }
 
 
+def _deepseek_v4(rng: random.Random) -> dict[str, Any]:
+    """With enough heads in the indexer that no two blocks score alike."""
+    heads, head_dim, layers = rng.choice((2, 4)), rng.choice((8, 12)), rng.choice((3, 4))
+    names = ("sliding_attention", "compressed_sparse_attention", "heavily_compressed_attention")
+    kinds = [*rng.sample(names, 3), *rng.choices(names, k=layers - 3)]
+    scaling = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 16}
+    positions = rng.choice(
+        (
+            {"rope_theta": 100.0, "partial_rotary_factor": 0.5},
+            {"rope_scaling": {"type": "yarn", **{k: v for k, v in scaling.items() if k != "rope_type"}}},
+            {
+                "rope_parameters": {
+                    "main": {"rope_type": "default", "rope_theta": 50.0, "partial_rotary_factor": 0.5},
+                    "compress": {**scaling, "rope_theta": 200.0, "partial_rotary_factor": 0.5, "attention_factor": 0.9},
+                }
+            },
+        )
+    )
+    return (
+        {
+            "num_attention_heads": heads,
+            "num_key_value_heads": 1,
+            "head_dim": head_dim,
+            "hidden_size": rng.choice((24, 32)),
+            "moe_intermediate_size": rng.choice((8, 12)),
+            "num_hidden_layers": layers,
+            "max_position_embeddings": MAX_LENGTH,
+            "initializer_range": rng.choice((0.02, 0.05)),
+            "tie_word_embeddings": rng.random() < 0.5,
+            "q_lora_rank": rng.choice((8, 12)),
+            "layer_types": kinds,
+            "mlp_layer_types": [rng.choice(("hash_moe", "moe")) for _ in range(layers)],
+            "compress_rates": {names[1]: rng.choice((2, 4)), names[2]: rng.choice((3, 8))},
+            "compress_rope_theta": 500.0,
+            "partial_rotary_factor": 0.5,
+            "sliding_window": rng.choice((3, 7)),
+            "o_groups": rng.choice((1, 2)),
+            "o_lora_rank": rng.choice((4, 6)),
+            "index_n_heads": 16,
+            "index_head_dim": rng.choice((8, 10)),
+            "index_topk": rng.choice((2, 20)),
+            "n_routed_experts": 4,
+            "num_experts_per_tok": rng.choice((1, 2)),
+            "scoring_func": rng.choice(("sqrtsoftplus", "sigmoid")),
+            "routed_scaling_factor": rng.choice((1.0, 1.5)),
+            "swiglu_limit": rng.choice((0.3, 10.0)),
+            "hc_mult": rng.choice((2, 4)),
+            "hc_sinkhorn_iters": rng.choice((1, 5)),
+        }
+        | _rms(rng)
+        | _act(rng)
+        | positions
+    )
+
+
 def _gpt_oss(rng: random.Random) -> dict[str, Any]:
     sizes = _heads(rng)
     kinds = [rng.choice(("full_attention", "sliding_attention")) for _ in range(sizes["num_hidden_layers"])]
@@ -394,6 +453,7 @@ _OWN: dict[str, Callable[[random.Random], dict[str, Any]]] = {
     "opt": _opt,
     "mixtral": _mixtral,
     "deepseek_v2": _deepseek_v2,
+    "deepseek_v4": _deepseek_v4,
     "gpt_oss": _gpt_oss,
     "deepseek_v3": _deepseek_v3,
     "qwen3_next": _qwen3_next,

@@ -11,7 +11,7 @@ from eulerstack.interop import import_model, read
 from eulerstack.runtime.modeling_eulerstack import EulerStackForCausalLM
 from tests.interop.configs import CLASSES, VOCAB
 
-SPARSE = ("mixtral", "jamba", "qwen3_next", "deepseek_v2", "deepseek_v3", "gpt_oss")
+SPARSE = ("mixtral", "jamba", "qwen3_next", "deepseek_v2", "deepseek_v3", "deepseek_v4", "gpt_oss")
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,9 @@ def build(family: str, config: dict[str, Any], attention: str = "eager") -> PreT
         for name, buffer in model.named_buffers():
             if name.endswith("e_score_correction_bias"):
                 buffer.copy_(0.1 * torch.randn(buffer.shape, generator=generator))
+            if name.endswith("tid2eid"):
+                shuffled = torch.rand(len(buffer), model.config.n_routed_experts, generator=generator).argsort(dim=1)
+                buffer.copy_(shuffled[:, : buffer.shape[1]])
     return model.eval()
 
 

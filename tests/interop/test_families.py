@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.interop.configs import CLASSES, GATES, settings
+from tests.interop.configs import BY_BLOCKS, CLASSES, GATES, settings
 from tests.interop.models import Pair, assert_close, pair, tokens
 
 CASES = [
@@ -44,7 +44,10 @@ def test_gradients_are_the_original_s(made: Pair) -> None:
         losses[-1].backward()
         model.eval()
     assert_close(losses[0], losses[1], "loss")
-    theirs, ours = ({name: p.grad for name, p in model.named_parameters()} for model in (made.original, made.twin))
+    theirs, ours = (
+        {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+        for model in (made.original, made.twin)
+    )
     expected = made.mapped(theirs)
     assert expected.keys() == ours.keys()
     for name, gradient in expected.items():
@@ -64,6 +67,10 @@ def test_decoding_with_a_cache_is_the_whole(made: Pair) -> None:
 
 
 def test_left_padding_changes_nothing(made: Pair) -> None:
+    if made.original.config.model_type in BY_BLOCKS:
+        with pytest.raises(ValueError, match="padding must stand on the right"):
+            made.twin(tokens(1, 3), attention_mask=torch.tensor([[0, 1, 1]]))
+        return
     ids = tokens(1, 12, seed=3)
     padded = torch.cat([torch.zeros(1, 3, dtype=torch.long), ids], dim=1)
     mask = torch.cat([torch.zeros(1, 3, dtype=torch.long), torch.ones_like(ids)], dim=1)
@@ -81,7 +88,8 @@ def test_a_later_token_changes_no_earlier_logit(made: Pair) -> None:
 
 def test_greedy_generation_gives_the_same_tokens(made: Pair) -> None:
     ids = tokens(3, 7, seed=6)
-    ids[0, :2] = 0
+    if made.original.config.model_type not in BY_BLOCKS:
+        ids[0, :2] = 0
     made.original.config.output_router_logits = False  # with a mask and a cache transformers' balance loss fails
     mask = (ids != 0).long()
     arguments = {"attention_mask": mask, "max_new_tokens": 24, "do_sample": False}

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from transformers import DeepseekV4Config
 
 from eulerstack.interop import import_spec
 from eulerstack.ir import count
@@ -515,3 +516,35 @@ def test_published_configs(name: str, tmp_path: Path) -> None:
     # OPT's two unused position rows are not taken over
     unused = 2 * config["hidden_size"] if name == "opt-350m" else 0
     assert count(reading.model).total == size - unused
+
+
+def test_deepseek_v4s_older_keys_mean_the_newer_ones(tmp_path: Path) -> None:
+    kinds = ["sliding_attention", "compressed_sparse_attention", "heavily_compressed_attention"]
+    yarn = {"factor": 16, "original_max_position_embeddings": 65536}
+    older = {
+        "compress_ratios": [0, 4, 128, 0],
+        "compress_rate_csa": 8,
+        "num_hash_layers": 1,
+        "qk_rope_head_dim": 32,
+        "rope_scaling": {"type": "yarn", **yarn},
+    }
+    part = {"partial_rotary_factor": 32 / 512}
+    newer = {
+        "layer_types": kinds,
+        "compress_rates": {kinds[1]: 8, kinds[2]: 128},
+        "mlp_layer_types": ["hash_moe", "moe", "moe"],
+        "rope_parameters": {
+            "main": {"rope_type": "default", "rope_theta": 10000, **part},
+            "compress": {"rope_type": "yarn", "rope_theta": 160000, "attention_factor": 1.0, **yarn, **part},
+        },
+    }
+    read = []
+    for keys in (older, newer):
+        config = {"model_type": "deepseek_v4", "num_hidden_layers": 3, **keys}
+        (tmp_path / "config.json").write_text(json.dumps(config), "utf-8")
+        read.append(import_spec(tmp_path).model)
+    assert read[0] == read[1]
+    made = DeepseekV4Config(num_hidden_layers=3, **older)
+    assert made.layer_types == newer["layer_types"]
+    assert made.mlp_layer_types == newer["mlp_layer_types"]
+    assert made.rope_parameters["compress"]["attention_factor"] == 1.0

@@ -3,6 +3,7 @@
 from eulerstack.interop.families import (
     deepseek_v2,
     deepseek_v3,
+    deepseek_v4,
     falcon_h1,
     gemma2,
     gpt2,
@@ -24,6 +25,7 @@ from eulerstack.interop.families.family import Family
 MODULES = (
     deepseek_v2,
     deepseek_v3,
+    deepseek_v4,
     falcon_h1,
     gemma2,
     gpt2,

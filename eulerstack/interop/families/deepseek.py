@@ -87,13 +87,11 @@ def _scale(config: Config, width: int) -> float | None:
     parameters = config.value("rope_scaling") or config.value("rope_parameters") or {}
     if not isinstance(parameters, dict):
         return None
-    weight, factor = parameters.get("mscale_all_dim"), parameters.get("factor")
-    kind = parameters.get("rope_type") or parameters.get("type") or "default"
+    weight, kind = parameters.get("mscale_all_dim"), parameters.get("rope_type") or parameters.get("type") or "default"
     if kind == "default" or not weight:
         return None
-    if not all(isinstance(n, int | float) and not isinstance(n, bool) and n > 0 for n in (weight, factor)):
-        config.refuse("rope_parameters.factor", factor, "a number > 0, where mscale_all_dim is written")
-        return None
+    part = config.part({"mscale_all_dim": weight, "factor": parameters.get("factor", "missing")})
+    weight, factor = part.positive("mscale_all_dim", 1.0), part.positive("factor", 1.0)
     mscale = 0.1 * weight * math.log(factor) + 1.0 if factor > 1 else 1.0
     return width**-0.5 * mscale * mscale
 
