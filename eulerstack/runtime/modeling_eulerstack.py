@@ -79,7 +79,7 @@ class EulerStackPreTrainedModel(PreTrainedModel):
     _supports_sdpa = True
     _supports_flex_attn = True
     _supports_attention_backend = True
-    _keep_in_fp32_modules_strict = [
+    _keep_in_fp32_modules_strict: list[str] | set[str] = [
         "e_score_correction_bias",
         r"\bA_log$",
         r"\bD$",
