@@ -20,8 +20,8 @@ from eulerstack.diagnostics import Diagnostic, error
 from eulerstack.ir.laws import InitPolicy, laws_of
 from eulerstack.ir.nodes import Model
 from eulerstack.ir.parameters import parameter_table
-from eulerstack.ir.totals import count
 from eulerstack.ir.print import print_yaml
+from eulerstack.ir.totals import count
 from eulerstack.schema.base import Parameter
 
 SPARE = 64 * 2**20

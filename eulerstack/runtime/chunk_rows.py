@@ -20,13 +20,14 @@ class Segment(NamedTuple):
     """Slots that lie in one chunk of every row.
 
     `places` [1 or B, L]: each slot's place in its chunk; `real` [B, L] bool: whether a token lies there (None: in all);
-    `ends`, one for all or [B]: whether the row's chunk is whole after it; `chunk`, one for all or [B]: how many chunks
-    of the row came before.
+    `begins`: whether it is known that each of its tokens' chunks begins in it; `ends`, one for all or [B]: whether the
+    row's chunk is whole after it; `chunk`, one for all or [B]: how many chunks of the row came before.
     """
 
     slots: slice
     places: torch.Tensor
     real: torch.Tensor | None
+    begins: bool
     ends: bool | torch.Tensor
     chunk: Place
 
@@ -93,8 +94,8 @@ class ChunkRows:
             start = 0
             while start < self.width:
                 stop = min(start + self.size - (self.first + start) % self.size, self.width)
-                ends = (self.first + stop) % self.size == 0
-                yield Segment(slice(start, stop), places[:, start:stop], None, ends, chunk)
+                begins, ends = ((self.first + border) % self.size == 0 for border in (start, stop))
+                yield Segment(slice(start, stop), places[:, start:stop], None, begins, ends, chunk)
                 start, chunk = stop, chunk + 1
             return
         assert self.mask is not None
@@ -103,7 +104,7 @@ class ChunkRows:
         for start in range(0, self.width, self.size):
             slots = slice(start, min(start + self.size, self.width))
             ends_B = filled_B >= start + self.size
-            yield Segment(slots, places[:, slots], self.real[:, slots], ends_B, chunk)
+            yield Segment(slots, places[:, slots], self.real[:, slots], start > 0, ends_B, chunk)
             chunk = chunk + 1
 
 

@@ -18,8 +18,11 @@ from torch.utils.checkpoint import checkpoint
 
 from .chunk_rows import Segment, pad_ones
 
+KEPT_BYTES = 2**28
+"""How many bytes of weights may be kept for a backward pass without recomputing anything."""
+
 GROUP = 8
-"""How many segments are recomputed together in a backward pass: their weights are kept at the groups' borders only."""
+"""How many segments are recomputed together beyond that: their weights are kept at the groups' borders only."""
 
 Carry = tuple[torch.Tensor, ...]
 
@@ -149,12 +152,15 @@ def scan(
     segments: Sequence[Segment],
     tensors: Sequence[torch.Tensor],
     dim: int,
+    copies: int = 1,
 ) -> tuple[Carry, torch.Tensor]:
     """Run `step(carry, segment, *slices)` over the segments of `tensors`, whose dimension `dim` holds the slots.
 
-    Returns the last carry, and the outputs joined along `dim`. Where a backward pass will follow over many segments,
-    groups of them are checkpointed.
+    Returns the last carry, and the outputs joined along `dim`. Where a backward pass would keep more than `KEPT_BYTES`,
+    at `copies` of the carry a segment, groups of segments are checkpointed.
     """
+    kept = len(segments) * copies * sum(part.numel() * part.element_size() for part in carry)
+    recompute = torch.is_grad_enabled() and kept > KEPT_BYTES
 
     def run(group: Sequence[Segment], carry: Carry, *tensors: torch.Tensor) -> tuple[Carry, torch.Tensor]:
         outputs = []
@@ -169,7 +175,7 @@ def scan(
         group = segments[first : first + GROUP]
         start, stop = group[0].slots.start, group[-1].slots.stop
         own = [tensor.narrow(dim, start, stop - start) for tensor in tensors]
-        if torch.is_grad_enabled() and len(segments) > GROUP:
+        if recompute:
             carry, output = checkpoint(run, group, carry, *own, use_reentrant=False)
         else:
             carry, output = run(group, carry, *own)

@@ -105,7 +105,8 @@ class TttLayer(nn.Module):
             rate_BHG = rows.lay_out(torch.sigmoid(rate_BTH.to(wide))).transpose(1, 2)
             chunks = Chunks(self, wide, rate_BHG.shape[0])
             carry = chunks.start() if state is None or not state.tensors else chunks.load(state)
-            carry, mixed_BHGD = scan(chunks.step, carry, list(rows.segments()), (q, k, v, rate_BHG), dim=2)
+            segments, copies = list(rows.segments()), self.chunk_size if self.adam else 1
+            carry, mixed_BHGD = scan(chunks.step, carry, segments, (q, k, v, rate_BHG), dim=2, copies=copies)
             mixed = rows.pick_up(mixed_BHGD.transpose(1, 2).flatten(2))
         if state is not None:
             position = rows.after if isinstance(rows.after, torch.Tensor) else None
@@ -189,8 +190,10 @@ class SgdTokens:
     def _layer(self, index: int, start: torch.Tensor) -> DualWeights:
         if not self.written:
             return DualWeights([(None, start)])
-        before = add(sums[index] for sums in self.parts.sums[: len(self.written)])
         writes = [Write(self.coefficient, *pairs[index]) for pairs in self.written]
+        if self.segment.begins:
+            return DualWeights([(None, start)], writes)
+        before = add(sums[index] for sums in self.parts.sums[: len(self.written)])
         return DualWeights([(None, start), (-self.scale, before)], writes)
 
     def write(self, pairs: list[tuple[torch.Tensor, torch.Tensor]]) -> None:

@@ -388,6 +388,11 @@ def _mamba2(rng: random.Random) -> dict[str, Any]:
     }
 
 
+def _wide_eps(rng: random.Random) -> dict[str, Any]:
+    """Norms of a few numbers: a smaller eps makes fp32 gradients differ from exact ones by more than they may here."""
+    return {"rms_norm_eps": rng.choice((1e-3, 1e-2))}
+
+
 def _jamba(rng: random.Random) -> dict[str, Any]:
     sizes = _heads(rng, tiled=True)
     del sizes["head_dim"]
@@ -409,8 +414,7 @@ def _jamba(rng: random.Random) -> dict[str, Any]:
         "mamba_dt_rank": rng.choice(("auto", 3)),
         "mamba_conv_bias": rng.random() < 0.5,
     }
-    # Norms of three numbers: a smaller eps makes fp32 gradients differ from exact ones by more than they may here.
-    return sizes | {"rms_norm_eps": rng.choice((1e-4, 1e-2))} | _act(rng) | own
+    return sizes | _wide_eps(rng) | _act(rng) | own
 
 
 def _falcon_h1(rng: random.Random) -> dict[str, Any]:
@@ -439,7 +443,7 @@ def _falcon_h1(rng: random.Random) -> dict[str, Any]:
     }
     names = ("lm_head", "embedding", "key", "attention_in", "attention_out", "ssm_in", "ssm_out")
     own |= {f"{name}_multiplier": factor for name, factor in zip(names, factors(len(names)), strict=True)}
-    return sizes | _rms(rng) | _act(rng) | _rope(rng, sizes["head_dim"]) | own
+    return sizes | _wide_eps(rng) | _act(rng) | _rope(rng, sizes["head_dim"]) | own
 
 
 _OWN: dict[str, Callable[[random.Random], dict[str, Any]]] = {
