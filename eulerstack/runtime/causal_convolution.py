@@ -18,7 +18,9 @@ class CausalConvolution(nn.Conv1d):
     def __init__(self, channels: int, width: int, bias: bool = True):
         super().__init__(channels, channels, width, groups=channels, bias=bias)
 
-    def forward(self, x_BTC: torch.Tensor, before_BCW: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(  # type: ignore[override]
+        self, x_BTC: torch.Tensor, before_BCW: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """y [B, T, C], and the last W − 1 inputs [B, C, W − 1] for the next call's `before_BCW` (None: zeros)."""
         x_BCT = x_BTC.transpose(1, 2)
         past = self.kernel_size[0] - 1

@@ -94,8 +94,8 @@ class EulerStackDecoderLayer(GradientCheckpointingLayer):
     ) -> LayerOutput:
         """`hidden_states` [B, T, M] → the same shape.
 
-        `borrowed_key` and `borrowed_value` are what a lending layer returned; `embeddings` [B, T, M] is what entered the
-        first layer, wanted where `reads_embeddings`. Like the stream they stand first, where reentrant checkpointing
+        `borrowed_key` and `borrowed_value` are what a lending layer returned; `embeddings` [B, T, M] is what entered
+        the first layer, wanted where `reads_embeddings`. Like the stream they stand first, where reentrant checkpointing
         looks for what carries gradient. `context` is what mixers read: `attention_masks` and `position_embeddings` by
         kind, `position_ids` [B, T], `token_mask` [B, T] (0 for padding, None without any),
         `past_key_values` and `cache_index`.
@@ -170,7 +170,7 @@ class EulerStackDecoderLayer(GradientCheckpointingLayer):
 
     def _handed_on(self, rest: Sequence) -> tuple:
         """Key, value and loss of what a mixer returns beside its output: weights, key, value, loss, or fewer."""
-        weights, key, value, loss = (*rest, None, None, None, None)[:4]
+        _, key, value, loss = (*rest, None, None, None, None)[:4]
         return (key, value, loss) if self.lends_keys else (None, None, loss)
 
     def _parallel(self, x: torch.Tensor, context: dict, for_ffn: dict) -> LayerOutput:

@@ -144,7 +144,7 @@ class LatentAttention(SoftmaxAttention):
 
     def _attend_in_latent_space(self, query_BHTN, turned_BHTR, latent_B1SL, shared_B1SR, mask, **kwargs):
         """All heads' queries against the one cached latent, as if they were queries of one head."""
-        batch, heads, queries, _ = query_BHTN.shape
+        _, heads, queries, _ = query_BHTN.shape
         up_HNL, out_HVL = self.kv_b_proj.weight.unflatten(0, (heads, -1)).split([self.nope_dim, self.v_dim], dim=1)
         query_BHTL = torch.einsum("bhtn,hnl->bhtl", query_BHTN, up_HNL)
         query_BXW = torch.cat([query_BHTL, turned_BHTR], dim=-1).flatten(1, 2)

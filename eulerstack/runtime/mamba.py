@@ -196,7 +196,8 @@ class GatedRMSNorm(nn.Module):
 
     def forward(self, y: torch.Tensor, gate: torch.Tensor) -> torch.Tensor:
         """`y` and `gate` [..., d] → the same shape."""
-        gate = silu(*widened(gate))
+        (wide,) = widened(gate)
+        gate = silu(wide)
         match self.place:
             case "after":
                 return self.normalise(y * gate)

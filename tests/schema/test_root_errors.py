@@ -300,7 +300,8 @@ WARNINGS = [
     (FFN, "ffn: { type: moe, moe: { experts: 8, top_k: 2, affinity: sqrt_softplus } }", "sqrt-softplus-uncorrected"),
     (
         FFN,
-        "ffn: { type: moe, moe: { experts: 8, top_k: 2, affinity: sqrt_softplus, routing: { type: hash, hash_salt: 1 } } }",
+        "ffn: { type: moe, moe: { experts: 8, top_k: 2, affinity: sqrt_softplus, "
+        "routing: { type: hash, hash_salt: 1 } } }",
         "hash-routing-late",
     ),
     (FFN, "ffn: { type: moe, moe: { experts: 8, top_k: 2 } }", "deep-without-care"),
