@@ -60,8 +60,7 @@ def primal(made: TttLayer, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, ra
     model: InnerModel = chunks.model
     weights = [matrix.expand(BATCH, *matrix.shape) for matrix in chunks.learned]
     readings = []
-    for own in zip(*(x.split(MINI_BATCH, dim=2) for x in (q, k, v, rate)), strict=True):
-        q_c, k_c, v_c, rate_c = own
+    for q_c, k_c, v_c, rate_c in zip(*(x.split(MINI_BATCH, dim=2) for x in (q, k, v, rate)), strict=True):
         pairs = model.gradients([DualWeights([(None, matrix)]) for matrix in weights], k_c, v_c - k_c)
         rate_c = rate_c[..., None, None] * chunks.to_rate
         scale = chunks.scale[: q_c.shape[2], None, None]
@@ -74,16 +73,20 @@ def primal(made: TttLayer, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, ra
     return torch.cat(readings, dim=2)
 
 
-def chunkwise(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, beta: torch.Tensor, matrix: torch.Tensor):
+def chunkwise(
+    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, beta: torch.Tensor, matrix: torch.Tensor
+) -> torch.Tensor:
     """[B, T, M], as the one below."""
     readings = []
-    for own in zip(*(x.split(CHUNK, dim=1) for x in (q, k, v, beta)), strict=True):
-        reading, matrix = delta_rule(*own, matrix)
+    for q_c, k_c, v_c, beta_c in zip(*(x.split(CHUNK, dim=1) for x in (q, k, v, beta)), strict=True):
+        reading, matrix = delta_rule(q_c, k_c, v_c, beta_c, matrix)
         readings.append(reading)
     return torch.cat(readings, dim=1)
 
 
-def recurrent(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, beta: torch.Tensor, matrix: torch.Tensor):
+def recurrent(
+    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, beta: torch.Tensor, matrix: torch.Tensor
+) -> torch.Tensor:
     """Token by token."""
     readings = []
     for q_t, k_t, v_t, beta_t in zip(*(x.split(1, dim=1) for x in (q, k, v, beta)), strict=True):

@@ -21,6 +21,12 @@ CHUNK = 32
 """Tokens whose gradients are taken at the same weights: those before the first of them."""
 
 
+NORM_EPS = 1.0
+"""The LN's ε. The inner gradient through an LN grows as the output it divides by shrinks, and a fresh memory's outputs
+are small: with the usual ε its steps overshoot, and the outer gradient explodes over some hundred tokens. With 1 the LN
+is nearly linear for small outputs and bounds large ones."""
+
+
 class NeuralMemory(Memory):
     """S_t = η_t S_{t−1} − θ_t ∇‖M(k_t) − v_t‖², M_t = (1 − α_t) M_{t−1} + S_t, reading M_t(q_t).
 
@@ -40,7 +46,7 @@ class NeuralMemory(Memory):
     def __init__(self, block: dict):
         super().__init__(block)
         d_model = block["d_model"]
-        self.rate, self.eps = block["memory"]["inner_lr"], block["norm"]["eps"]
+        self.rate = block["memory"]["inner_lr"]
         self.q_proj, self.k_proj, self.v_proj = (nn.Linear(d_model, d_model, bias=False) for _ in range(3))
         self.rates = nn.Linear(d_model, 3)
         self.norm_weight = nn.Parameter(torch.empty(d_model))
@@ -57,7 +63,7 @@ class NeuralMemory(Memory):
 
     def model(self, dtype: torch.dtype) -> InnerModel:
         """M(x) − x."""
-        return InnerModel(False, self.norm_weight.to(dtype), None, self.eps)
+        return InnerModel(False, self.norm_weight.to(dtype), None, NORM_EPS)
 
     def recall(self, query_BTK: torch.Tensor) -> torch.Tensor:
         """As Memory's."""

@@ -8,11 +8,10 @@ from eulerstack.runtime.cache import EulerStackCache
 from eulerstack.runtime.memories import MEMORIES
 from eulerstack.runtime.memory_base import Memory
 from eulerstack.runtime.modeling_eulerstack import EulerStackForCausalLM
-from eulerstack.schema.memory import plain_memory
+from eulerstack.schema.memory import FORGETTING, MOMENTUM, plain_memory
 from tests.reference import memory as reference
 from tests.runtime.models import build, gap, layer, randomise, remembering, spec, to_ir, tokens
 
-EPS = 1e-5
 M = 16
 
 
@@ -29,7 +28,7 @@ def memory(kind: str, **keys) -> Memory:
     """The memory in fp64, every parameter random."""
     template = remembering(kind, hidden=6, **keys)
     resolved = to_ir(spec({"a": template}, model={"d_model": M})).blocks[0].memory
-    made = MEMORIES[kind]({"d_model": M, "norm": {"eps": EPS}, "memory": plain_memory(resolved)})
+    made = MEMORIES[kind]({"d_model": M, "memory": plain_memory(resolved)})
     with torch.no_grad():
         for tensor in (*made.parameters(), *made.buffers()):
             tensor.zero_()
@@ -45,7 +44,7 @@ def defined(made: Memory, x: torch.Tensor, writes: bool) -> torch.Tensor:
     w = dict(made.named_parameters())
     match made:
         case neural_memory.NeuralMemory():
-            return reference.neural_memory(w, x, made.rate, neural_memory.CHUNK, EPS, writes)
+            return reference.neural_memory(w, x, made.rate, neural_memory.CHUNK, neural_memory.NORM_EPS, writes)
         case retrieval_memory.RetrievalMemory():
             return reference.retrieval_memory(w, x, retrieval_memory.NEAREST, writes)
     return reference.associative_memory(w, x, made.rate, writes)
@@ -189,3 +188,22 @@ def test_a_depth_gated_or_shared_memory_is_committed_from_all_its_places():
     for module, found in ((0, rows), (1, shared)):
         own = made.model.layers[module].memory
         assert gap(own.committed_M + own.M, torch.cat(found).mean(dim=0)) < 1e-6
+
+
+def test_a_fresh_neural_memory_learns_without_exploding(monkeypatch):
+    """The same few tokens again and again: it errs less and less, and gradients stay of one size."""
+    monkeypatch.setattr(neural_memory, "CHUNK", 32)
+    keys = {"update_at_inference": True, "persistence": "session", "inner_lr": 1e-3, "params": {"hidden": 64}}
+    made = MEMORIES["neural_memory"]({"d_model": 64, "memory": keys})
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for name, parameter in made.named_parameters():
+            parameter.normal_(std=0.02) if parameter.dim() > 1 else parameter.fill_(float(name == "norm_weight"))
+        made.rates.bias.copy_(torch.tensor([0.0, MOMENTUM, FORGETTING]))
+        x = torch.randn(1, 8, 64).repeat(1, 120, 1)
+        _, key, value, rates = made.project(x)
+        reading, _ = made.write((key, key, value * 20, rates), None, None)
+        error = (reading - value * 20).square().sum(-1)[0]
+    assert error[-8:].mean() < 0.9 * error[:8].mean()
+    gradients = torch.autograd.grad(made(x).sum(), tuple(made.parameters()))
+    assert max(gradient.abs().max().item() for gradient in gradients) < 1e3
