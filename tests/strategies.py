@@ -153,7 +153,7 @@ def mambas(draw: Draw, frame: Frame) -> Plain:
             dt_max=st.sampled_from([0.01, 10.0]),
             gated_norm=st.sampled_from(["after", "before", "none"]),
             multipliers=st.fixed_dictionaries(
-                {}, optional={name: st.floats(0.5, 2) for name in ("gate", "input", "dt")}
+                {}, optional={name: st.floats(0.5, 2) for name in ("gate", "input", "b", "c", "dt")}
             ),
         )
     )

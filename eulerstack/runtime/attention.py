@@ -37,17 +37,22 @@ def eager_attention_forward(
     `sinks` [H, n]: logits that stand in the softmax's denominator only.
     Returns the output [B, T, H, D] and the weights [B, H, T, S].
     """
-    groups = query.shape[1] // key.shape[1]
-    key_BHSD = key.repeat_interleave(groups, dim=1) if groups > 1 else key
-    value_BHSD = value.repeat_interleave(groups, dim=1) if groups > 1 else value
-    scores_BHTS = query @ key_BHSD.transpose(2, 3) * scaling
+    scores_BHTS = for_each_group(query, key.mT) * scaling
     if softcap is not None:
         scores_BHTS = softcap * torch.tanh(scores_BHTS / softcap)
     if attention_mask is not None:
         scores_BHTS = scores_BHTS + attention_mask
     weights_BHTS = softmax_beside(scores_BHTS, sinks).to(query.dtype)
     weights_BHTS = nn.functional.dropout(weights_BHTS, p=dropout, training=module.training)
-    return (weights_BHTS @ value_BHSD).transpose(1, 2).contiguous(), weights_BHTS
+    return for_each_group(weights_BHTS, value).transpose(1, 2).contiguous(), weights_BHTS
+
+
+def for_each_group(x_BHTi: torch.Tensor, y_BKij: torch.Tensor) -> torch.Tensor:
+    """x_h · y_{h//g} for all heads, [B, H, T, j], as if a group's heads were further rows of one: y is not repeated."""
+    batch, heads, rows, width = x_BHTi.shape
+    kv_heads = y_BKij.shape[1]
+    grouped = x_BHTi.reshape(batch, kv_heads, heads // kv_heads * rows, width)
+    return (grouped @ y_BKij).view(batch, heads, rows, y_BKij.shape[-1])
 
 
 def softmax_beside(scores_BHTS: torch.Tensor, sinks_Hn: torch.Tensor | None) -> torch.Tensor:

@@ -76,11 +76,13 @@ class BlockIndexer(nn.Module):
             scores_BTn = torch.einsum("bhtn,bth->btn", products_BHTn, weights_BTH)
         return scores_BTn.masked_fill(~seen_Tn, -torch.inf)
 
+    def best(self, scores_BTn: torch.Tensor) -> torch.Tensor:
+        """The indices [B, T, k] of the highest scores: of equal ones the earlier block's counts as higher."""
+        return scores_BTn.detach().argsort(dim=-1, descending=True, stable=True)[..., : self.top_k]
+
     def choose(self, scores_BTn: torch.Tensor) -> torch.Tensor:
-        """Which blocks each query sees [B, T, n]: of equal scores the earlier block's counts as higher."""
-        order_BTn = scores_BTn.detach().argsort(dim=-1, descending=True, stable=True)
-        chosen_BTn = torch.zeros_like(scores_BTn, dtype=torch.bool)
-        chosen_BTn.scatter_(-1, order_BTn[..., : self.top_k], True)
+        """Which blocks each query sees, [B, T, n]."""
+        chosen_BTn = torch.zeros_like(scores_BTn, dtype=torch.bool).scatter_(-1, self.best(scores_BTn), True)
         return chosen_BTn & (scores_BTn > -torch.inf)
 
     def loss(self, scores_BTn: torch.Tensor, attention_BTn: torch.Tensor, token_mask: torch.Tensor | None):

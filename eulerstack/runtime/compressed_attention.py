@@ -9,9 +9,10 @@ M d_model, W width of an entry.
 """
 
 import torch
+from torch import nn
 from transformers.cache_utils import CacheLayerMixin
 
-from .attention import eager_attention_forward, key_value_cache
+from .attention import eager_attention_forward, for_each_group, key_value_cache, softmax_beside
 from .attention_projections import HeadAttention
 from .block_indexer import BlockIndexer
 from .block_pooling import BlockPool, Blocks, refuse_left_padding, take_blocks
@@ -29,7 +30,7 @@ class BlockAttention(HeadAttention):
         super().__init__(config, block, layer_idx)
         spec, d_model, eps = block["mixer"]["attention"], block["d_model"], block["norm"]["eps"]
         compression = spec["compression"]
-        self.mask_kind = self.mask_kind._replace(eager=True)
+        self.mask_kind, self.window = self.mask_kind._replace(eager=True), spec["window"]
         self.n_kv_heads, self.block = spec["n_kv_heads"], compression["m_block"]
         self.overlap = compression["type"] == "csa"
         width = self.n_kv_heads * self.head_dim
@@ -162,19 +163,82 @@ class CompressedAttention(BlockAttention):
         if self.indexer is not None:
             scores_BTn = self.indexer.scores(hidden_states, latent, index_BnD, seen, angles)
             loss = self.indexer_loss(scores_BTn, query_BHTD, entry_key, bias, token_mask)
-            bias = self.block_bias(self.indexer.choose(scores_BTn), first, window_mask.dtype)
-        mixed_BTHD, weights_BHTS = eager_attention_forward(
-            self,
-            query_BHTD,
-            torch.cat([key_BKSD, entry_key], dim=2),
-            torch.cat([key_BKSD if self.v_from_k else value_BKSD, entry_value], dim=2),
-            join_masks(window_mask, bias),
-            self.scaling,
-            self.dropout(),
-            self.softcap,
-            self.sink_logits(query_BHTD) if self.n_sinks else None,
+            if hidden_states.shape[1] == 1:
+                place_B11k = self.indexer.best(scores_BTn).unsqueeze(1)
+                bias = bias.take_along_dim(place_B11k, dim=-1)
+                entry_key, entry_value = (x.take_along_dim(place_B11k.mT, dim=2) for x in (entry_key, entry_value))
+            else:
+                bias = self.block_bias(self.indexer.choose(scores_BTn), first, window_mask.dtype)
+        value_BKSD = key_BKSD if self.v_from_k else value_BKSD
+        attend = attend_in_blocks if self._runs_in_blocks(query_BHTD, key_BKSD) else attend_at_once
+        mixed_BTHD, weights_BHTS = attend(
+            self, query_BHTD, key_BKSD, value_BKSD, entry_key, entry_value, window_mask, bias
         )
         return self.output(mixed_BTHD, hidden_states, position_embeddings), weights_BHTS, None, None, loss
+
+    def _runs_in_blocks(self, query_BHTD: torch.Tensor, key_BKSD: torch.Tensor) -> bool:
+        """Whether a whole sequence longer than two windows comes at once, and nobody wants its weights."""
+        n_queries, n_keys = query_BHTD.shape[2], key_BKSD.shape[2]
+        return n_queries == n_keys > 2 * self.window and self.config._attn_implementation != "eager"
+
+
+def attend_at_once(module, query, key, value, entry_key, entry_value, mask, bias) -> tuple:
+    """The output [B, T, H, D] and the weights [B, H, T, S + n] of one attention to all keys and entries."""
+    return eager_attention_forward(
+        module,
+        query,
+        torch.cat([key, entry_key], dim=2),
+        torch.cat([value, entry_value], dim=2),
+        join_masks(mask, bias),
+        module.scaling,
+        module.dropout(),
+        module.softcap,
+        module.sink_logits(query) if module.n_sinks else None,
+    )
+
+
+def attend_in_blocks(module, query, key, value, entry_key, entry_value, mask, bias) -> tuple:
+    """The same output without weights, T·(2W + n) scores in place of T·(T + n): W queries meet 2W keys at a time."""
+    size = module.window
+    near_key, near_value = (_with_block_before(x, size) for x in (key, value))
+    near = _unblocked(_blocked(query, size, key.shape[1]) @ near_key.mT, query)
+    scores = torch.cat([near, for_each_group(query, entry_key.mT)], dim=-1) * module.scaling
+    if module.softcap is not None:
+        scores = module.softcap * torch.tanh(scores / module.softcap)
+    scores = scores + join_masks(_near(mask, size), bias)
+    weights = softmax_beside(scores, module.sink_logits(query) if module.n_sinks else None).to(query.dtype)
+    near, far = nn.functional.dropout(weights, p=module.dropout()).split([2 * size, entry_key.shape[2]], dim=-1)
+    mixed = _unblocked(_blocked(near, size, key.shape[1]) @ near_value, query)
+    return (mixed + for_each_group(far, entry_value)).transpose(1, 2), None
+
+
+def _blocked(x_BHTi: torch.Tensor, size: int, kv_heads: int) -> torch.Tensor:
+    """[B, H, T, i] → [B, K, blocks, g·W, i]: a block's queries of all heads that share keys, the last block filled."""
+    padded = nn.functional.pad(x_BHTi, (0, 0, 0, -x_BHTi.shape[2] % size))
+    return padded.unflatten(1, (kv_heads, -1)).unflatten(3, (-1, size)).transpose(2, 3).flatten(3, 4)
+
+
+def _unblocked(x: torch.Tensor, query_BHTD: torch.Tensor) -> torch.Tensor:
+    """[B, K, blocks, g·W, j] → [B, H, T, j]."""
+    groups = query_BHTD.shape[1] // x.shape[1]
+    return x.unflatten(3, (groups, -1)).transpose(2, 3).flatten(3, 4).flatten(1, 2)[:, :, : query_BHTD.shape[2]]
+
+
+def _with_block_before(x_BKTD: torch.Tensor, size: int) -> torch.Tensor:
+    """Each block of `size` tokens after the one before it, [B, K, blocks, 2W, D]; zeros where there is none."""
+    blocks = nn.functional.pad(x_BKTD, (0, 0, 0, -x_BKTD.shape[2] % size)).unflatten(2, (-1, size))
+    before = nn.functional.pad(blocks[:, :, :-1], (0, 0, 0, 0, 1, 0))
+    return torch.cat([before, blocks], dim=3)
+
+
+def _near(mask_BHTT: torch.Tensor, size: int) -> torch.Tensor:
+    """Of an additive mask what concerns each query's own block and the one before: [B, H, T, 2W]."""
+    length = mask_BHTT.shape[-1]
+    first_T = torch.arange(length, device=mask_BHTT.device) // size * size - size
+    column_TC = first_T[:, None] + torch.arange(2 * size, device=mask_BHTT.device)
+    outside = (column_TC < 0) | (column_TC >= length)
+    near = mask_BHTT.take_along_dim(column_TC.clamp(0, length - 1)[None, None], dim=-1)
+    return near.masked_fill(outside, torch.finfo(mask_BHTT.dtype).min)
 
 
 def join_masks(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:

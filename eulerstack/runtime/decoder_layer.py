@@ -96,8 +96,8 @@ class EulerStackDecoderLayer(GradientCheckpointingLayer):
 
         `borrowed_key` and `borrowed_value` are what a lending layer returned; `embeddings` [B, T, M] is what entered
         the first layer, wanted where `reads_embeddings`. Like the stream they stand first, where reentrant
-        checkpointing looks for what carries gradient. `context` is what mixers read: `attention_masks` and `position_embeddings` by
-        kind, `position_ids` [B, T], `token_mask` [B, T] (0 for padding, None without any),
+        checkpointing looks for what carries gradient. `context` is what mixers read: `attention_masks` and
+        `position_embeddings` by kind, `position_ids` [B, T], `token_mask` [B, T] (0 for padding, None without any),
         `past_key_values` and `cache_index`.
         """
         context["shared_kv"] = (borrowed_key, borrowed_value)

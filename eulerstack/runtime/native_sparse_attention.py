@@ -35,7 +35,6 @@ class NativeSparseAttention(BlockAttention):
 
     def __init__(self, config, block: dict, layer_idx: int):
         super().__init__(config, block, layer_idx)
-        self.window = self.mask_kind.window
         self.mask_kind = self.mask_kind._replace(window=None, stored=None)
         self.branch_proj = nn.Linear(block["d_model"], 3 * self.n_heads, bias=False)
 

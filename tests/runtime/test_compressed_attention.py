@@ -248,3 +248,14 @@ def test_equal_scores_choose_the_earlier_blocks():
     indexer = mixer_of(compressed("csa", 4)).indexer
     scores = torch.tensor([[[0.0, 1.0, 0.0, 0.0, -torch.inf]]])
     assert indexer.choose(scores)[0, 0].tolist() == [True, True, True, False, False]
+
+
+@pytest.mark.parametrize("kind", BLOCKS)
+@pytest.mark.parametrize("length", [LENGTH, 6 * WINDOW])
+@pytest.mark.parametrize("keys", [V4, {"logit_softcap": 2.0, "n_kv_heads": 2}])
+@torch.no_grad()
+def test_a_sequence_in_blocks_of_a_window_is_the_one_at_once(kind, length, keys):
+    model = build(spec({"d": layer(compressed(kind, BLOCKS[kind], window=WINDOW, **keys))}))
+    in_blocks = model(tokens(length=length), use_cache=False).logits
+    model.set_attn_implementation("eager")
+    assert gap(in_blocks, model(tokens(length=length), use_cache=False).logits) < CLOSE
