@@ -132,7 +132,8 @@ def test_the_leftovers_of_other_targets_are_not_touched(tmp_path: Path) -> None:
 
 
 HANGING = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell ignores it
 from pathlib import Path
 from eulerstack.compiler.atomic import new_directory
 with new_directory(Path(sys.argv[1]), overwrite=False) as directory:

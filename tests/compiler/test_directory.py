@@ -219,7 +219,8 @@ def test_overwriting_replaces_and_not_overwriting_refuses(tmp_path: Path) -> Non
 
 
 SLOW = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell ignores it
 sys.path.insert(0, sys.argv[2])
 from tests.compiler.specs import LLAMA, compiled
 def pause(step):
