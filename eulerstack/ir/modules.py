@@ -90,17 +90,18 @@ def _collapses(model: Model, nodes: Sequence[Node]) -> Iterator[Block]:
     before: Block | None = None
     for node in nodes:
         after = model.block(node.block) if isinstance(node, Layer) else None
-        if before and _ends(before, after):
+        if before and ends_streams(before, after):
             yield before
         if not isinstance(node, Layer):
             for body in bodies_of(node):
                 yield from _collapses(model, body)
         before = after
-    if before and _ends(before, None):
+    if before and ends_streams(before, None):
         yield before
 
 
-def _ends(before: Block, after: Block | None) -> bool:
+def ends_streams(before: Block, after: Block | None) -> bool:
+    """Whether mHC's n streams become one after a layer; `after` None: no plain layer follows."""
     hyper = before.residual.hyper
     if hyper is None or hyper.mixing != "birkhoff":
         return False

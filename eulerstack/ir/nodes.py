@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from eulerstack.schema.base import Resolved
 from eulerstack.schema.memory import Memory
+from eulerstack.schema.primitive import Mixer, Primitive
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +71,8 @@ class Block:
     name: str
     d_in: int
     d_model: int
-    mixer: Resolved
-    ffn: Resolved | None
+    mixer: Mixer
+    ffn: Primitive | None
     norm: Norm
     residual: Residual
     state: State

@@ -123,7 +123,7 @@ def entry_parameters(model: Model, entry: Numbered) -> Iterator[Parameter]:
     width = entry_width(model, entry.node)
     match entry.node:
         case Parallel(streams=streams, merge=merge):
-            for parameter in _merge_parameters(merge, len(streams), width, model.n_heads * model.head_dim):
+            for parameter in merge_parameters(merge, len(streams), width, model.n_heads * model.head_dim):
                 yield parameter.below(f"model.merges.{entry.own}")
         case Integrator() if entry.own is not None:
             init = Init("hidden", fan_in=TIME_FREQUENCIES, fan_out=width)
@@ -135,7 +135,8 @@ def entry_width(model: Model, node: Node) -> int:
     return model.block(bodies_of(node)[0][0].block).d_in
 
 
-def _merge_parameters(merge: Merge, streams: int, d: int, heads: int) -> Iterator[Parameter]:
+def merge_parameters(merge: Merge, streams: int, d: int, heads: int) -> Iterator[Parameter]:
+    """The maps of a merge of streams `d` wide, `heads` the width of all of the model's heads."""
     if merge.projection:
         yield from linear("projection", streams * d if merge.type == "concat" else d, d, kind="residual")
     if merge.type == "gated":
@@ -158,11 +159,12 @@ def _depth_parameters(gating: DepthGating, d: int) -> Iterator[Parameter]:
     share = min(max(gating.capacity, 0.01), 0.99)
     yield Parameter("weight", (d,), Init("router", fan_in=d, fan_out=1))
     if gating.router == "top_k":
-        yield Parameter("predictor", (d,), ZEROS)
+        yield Parameter("predictor", (d,), Init("zeros", fan_in=d, fan_out=1))
     yield Parameter("bias", (1,), Init("constant", value=log(share / (1 - share))))
 
 
-def _shape_change_parameters(change: ShapeChange, d_in: int) -> Iterator[Parameter]:
+def shape_change_parameters(change: ShapeChange, d_in: int) -> Iterator[Parameter]:
+    """The map of a stream `d_in` wide to its new width."""
     match change.projection:
         case "linear":
             yield from linear("proj", d_in, change.d_out)
@@ -216,7 +218,7 @@ def _prediction_parameters(model: Model, mtp: MultiTokenPrediction) -> Iterator[
 
 def _layer_parameters(block: Block, layer: Layer, vocab_size: int) -> Iterator[Parameter]:
     if block.shape_change:
-        yield from (p.below("shape_change") for p in _shape_change_parameters(block.shape_change, block.d_in))
+        yield from (p.below("shape_change") for p in shape_change_parameters(block.shape_change, block.d_in))
     norms = norm_names(block)
     yield from _norms(block, norms, "mixer_norm")
     for parameter in parameters_of(block.mixer, block.d_model):

@@ -6,7 +6,7 @@ from typing import Any
 
 from eulerstack.ir.modules import EVALUATIONS, bodies_of
 from eulerstack.ir.nodes import Block, Integrator, Model
-from eulerstack.schema.base import ZEROS, Parameter, linear
+from eulerstack.schema.base import Init, Parameter, linear
 
 RANK_SHARE = 16
 """The rank of an exchange is the narrower width divided by this."""
@@ -25,7 +25,7 @@ class Exchange:
         """A map down to a low rank and one up, which starts at 0."""
         rank = max(1, min(self.d_source, self.d_target) // RANK_SHARE)
         yield from linear("down_proj", self.d_source, rank)
-        yield Parameter("up_proj.weight", (self.d_target, rank), ZEROS)
+        yield Parameter("up_proj.weight", (self.d_target, rank), Init("zeros", rank, self.d_target))
 
 
 def edges(tissue: dict[str, Any]) -> tuple[tuple[int, int], ...]:
@@ -46,23 +46,26 @@ def exchanges(model: Model) -> tuple[Exchange, ...]:
     """Every exchange that happens, in the order of first use: each output of a column reaches each neighbour's next
     layer, once; only forward in the schedule.
     """
+    return tuple(dict.fromkeys(exchange for _, exchange in deliveries(model)))
+
+
+def deliveries(model: Model) -> Iterator[tuple[int, Exchange]]:
+    """Every time that an exchange happens, with the schedule's entry that receives it."""
     tissue = model.tissue
     if not tissue or not tissue["lateral_coef"]:
-        return ()
+        return
     column_of = {name: i for i, column in enumerate(tissue["columns"]) for name in column["templates"]}
     width: dict[int, int] = {}
     news: set[tuple[int, int]] = set()
-    found: dict[Exchange, None] = {}
-    for block in _runs(model):
+    for entry, block in _runs(model):
         column = column_of.get(block.name)
         if column is None:
             continue
         for source, target in sorted(edge for edge in news if edge[1] == column):
-            found.setdefault(Exchange(source, target, width[source], block.d_in))
+            yield entry, Exchange(source, target, width[source], block.d_in)
             news.remove((source, target))
         width[column] = block.d_model
         news |= {edge for edge in edges(tissue) if edge[0] == column}
-    return tuple(found)
 
 
 def lateral_config(model: Model) -> dict[str, Any] | None:
@@ -79,13 +82,13 @@ def lateral_config(model: Model) -> dict[str, Any] | None:
     }
 
 
-def _runs(model: Model) -> Iterator[Block]:
-    """The block of every layer in the order in which they run, an integrator's as often as its body is evaluated."""
-    for node in model.schedule:
+def _runs(model: Model) -> Iterator[tuple[int, Block]]:
+    """Entry and block of every layer in the order in which they run, an integrator's as often as it is evaluated."""
+    for entry, node in enumerate(model.schedule):
         again = 1
         if isinstance(node, Integrator) and node.type != "discrete":
             again = node.steps * EVALUATIONS[node.type]
         for _ in range(again):
             for body in bodies_of(node):
                 for layer in body:
-                    yield model.block(layer.block)
+                    yield entry, model.block(layer.block)

@@ -22,12 +22,18 @@ from eulerstack.schema.base import (
     as_plain,
     linear,
 )
+from eulerstack.schema.inner_work import Segment, read, segments, twice
+from eulerstack.schema.work import Call, Work, applied, product, total
 
 SHARPNESS = 10.0
 """What a retrieval's cosines are multiplied with at the start."""
 
 MOMENTUM, FORGETTING = 2.0, -6.0
 """Where a neural memory's momentum and forgetting start, before their sigmoids: 0.88 and 0.0025 a token."""
+
+
+NEURAL_CHUNK, MATRIX_CHUNK = 32, 64
+"""How many tokens a neural memory, and a matrix, write at a time."""
 
 
 class MemoryParamsKeys(Keys):
@@ -76,12 +82,26 @@ class _Memory(ABC):
         elements = sum(parameter.count for parameter in self.contents(d_model))
         return {"fp32": self.copies * elements} if self.update_at_inference else {}
 
+    def work(self, d_model: int, call: Call) -> Work:
+        """Projections and gate, and writing while reading; where evaluation does not write, reading only."""
+        writes = call.training or self.update_at_inference
+        around = applied(self.parameters(d_model), call.rows)
+        return around + (self._written(d_model, call) if writes else self._recalled(d_model, call))
+
     copies: ClassVar[int] = 1
     """How many times the state holds the memory."""
 
     @abstractmethod
     def contents(self, d_model: int) -> Iterator[Parameter]:
         """The learned memory."""
+
+    @abstractmethod
+    def _written(self, d_model: int, call: Call) -> Work:
+        """Every token's reading while the tokens are written."""
+
+    @abstractmethod
+    def _recalled(self, d_model: int, call: Call) -> Work:
+        """What the learned memory answers."""
 
     @abstractmethod
     def _around(self, d_model: int) -> Iterator[Parameter]:
@@ -101,6 +121,27 @@ class NeuralMemory(_Memory):
         hidden = self.params.hidden
         yield Parameter("W1", (d_model, hidden), Init("hidden", d_model, hidden))
         yield Parameter("W2", (hidden, d_model), Init("hidden", hidden, d_model))
+
+    def _written(self, d_model: int, call: Call) -> Work:
+        """In fp32, `NEURAL_CHUNK` tokens at a time (`inner_work`)."""
+        parts = list(segments(call, NEURAL_CHUNK))
+        once = total(self._segment(d_model, segment) * times for segment, times in parts)
+        carried = 4 * call.batch * 2 * d_model * self.params.hidden * self.copies
+        return twice(once * call.batch, carried * sum(times for _, times in parts) if call.training else 0)
+
+    def _segment(self, d_model: int, segment: Segment) -> Work:
+        """The gradient at the weights before the chunk; how it decays; the readings with memory, momentum and writes;
+        memory and momentum after the segment. The first momentum is zero, and what follows the last segment unused.
+        """
+        length, hidden = segment.length, self.params.hidden
+        matrix, numbers = (d_model, hidden), 2 * d_model * hidden
+        gradient = product(3 * length, *matrix)
+        decay = product(length, length, length + 1)
+        readings = read(matrix, length, 1) * 2 + product(length, numbers, grads=1 if segment.first else 2)
+        return gradient + decay + readings + product(2 * length, numbers, grads=0 if segment.last else 2)
+
+    def _recalled(self, d_model: int, call: Call) -> Work:
+        return product(call.rows, 2 * d_model, self.params.hidden)
 
     def _around(self, d_model: int) -> Iterator[Parameter]:
         yield from linear("q_proj", d_model, d_model)
@@ -122,6 +163,23 @@ class AssociativeMemory(_Memory):
         hidden = self.params.hidden
         yield Parameter("M", (hidden, d_model), Init("hidden", hidden, d_model))
 
+    def _written(self, d_model: int, call: Call) -> Work:
+        """`MATRIX_CHUNK` tokens L at a time: k·kᵀ and q·kᵀ (L²·N each), what is written read (L²·M), the matrix read
+        by keys, by queries, and written (L·N·M each). The triangular system is a scan of L²·M, as much backwards, where
+        its matrix's gradient is one more product. The matrix after the last chunk is unused in training.
+        """
+        keys, whole, rest = self.params.hidden, *divmod(call.tokens, MATRIX_CHUNK)
+        squares = call.batch * (whole * MATRIX_CHUNK**2 + rest**2)
+        last = rest or MATRIX_CHUNK
+        solved = squares * d_model
+        within = product(squares, 2 * keys + d_model) + Work(0, 2 * solved, solved, solved)
+        matrix = call.batch * keys * d_model
+        states = product(2 * call.tokens + call.tokens - last, matrix) + product(last, matrix, grads=0)
+        return within + states
+
+    def _recalled(self, d_model: int, call: Call) -> Work:
+        return product(call.rows, self.params.hidden, d_model)
+
     def _around(self, d_model: int) -> Iterator[Parameter]:
         yield from linear("q_proj", d_model, self.params.hidden)
         yield from linear("k_proj", d_model, self.params.hidden)
@@ -139,6 +197,16 @@ class RetrievalMemory(_Memory):
         """The entries that the store begins with."""
         for name in ("keys", "values"):
             yield Parameter(name, (self.params.hidden, d_model), Init("hidden", self.params.hidden, d_model))
+
+    def _written(self, d_model: int, call: Call) -> Work:
+        """Scores of the store and of the call's own tokens, and a sum over as many values; kernels skip what a token
+        does not see.
+        """
+        entries = self.params.hidden + (0 if call.kernels else call.tokens)
+        return product(2 * call.rows, entries, d_model)
+
+    def _recalled(self, d_model: int, call: Call) -> Work:
+        return product(2 * call.rows, self.params.hidden, d_model)
 
     def _around(self, d_model: int) -> Iterator[Parameter]:
         yield from linear("q_proj", d_model, d_model)

@@ -6,6 +6,7 @@ from eulerstack.schema.base import Dims, Keys, Resolved, Size, as_plain
 from eulerstack.schema.ffn import moe as moe_file
 from eulerstack.schema.ffn.dense import GATES, Activation, Function, GatedMlp, Mlp, gate_of
 from eulerstack.schema.ffn.moe import Moe, MoeKeys
+from eulerstack.schema.primitive import Primitive
 from eulerstack.schema.report import Report, below
 
 __all__ = [
@@ -43,7 +44,7 @@ def is_gated_by_activation(keys: FfnKeys) -> bool:
     return keys.type == "mlp" and keys.activation in GATES
 
 
-def resolve_ffn(keys: FfnKeys, dims: Dims) -> Resolved | None:
+def resolve_ffn(keys: FfnKeys, dims: Dims) -> Primitive | None:
     """The resolved ffn, None for type none. Raises ValueError for a moe without its sub-object (see `check_ffn`)."""
     if keys.type == "none":
         return None

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from eulerstack.schema.base import Parameter, linear
+from eulerstack.schema.work import Call, Work, applied
 
 Function = Literal["silu", "gelu", "gelu_tanh", "relu", "relu2"]
 Activation = Literal["swiglu", "geglu", "silu", "gelu", "gelu_tanh", "relu", "relu2"]
@@ -36,6 +37,10 @@ class Mlp:
         yield from linear("up_proj", d_model, self.d_ff, bias=self.bias)
         yield from linear("down_proj", self.d_ff, d_model, bias=self.bias, kind="residual")
 
+    def work(self, d_model: int, call: Call) -> Work:
+        """Two products."""
+        return applied(self.parameters(d_model), call.rows)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatedMlp:
@@ -53,3 +58,7 @@ class GatedMlp:
         yield from linear("gate_proj", d_model, self.d_ff, bias=self.bias)
         yield from linear("up_proj", d_model, self.d_ff, bias=self.bias)
         yield from linear("down_proj", self.d_ff, d_model, bias=self.bias, kind="residual")
+
+    def work(self, d_model: int, call: Call) -> Work:
+        """Three products."""
+        return applied(self.parameters(d_model), call.rows)

@@ -5,6 +5,7 @@ Experts are gated where `gated` says so, else where the activation is swiglu or 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import ceil
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -22,6 +23,7 @@ from eulerstack.schema.base import (
 )
 from eulerstack.schema.ffn.dense import GATES, Activation, Function, gate_of
 from eulerstack.schema.report import Report
+from eulerstack.schema.work import Call, Work, applied, product
 
 PUBLISHED_GROUPS = 8
 """DeepSeek-V3's number of expert groups, where a group limit is written without `n_groups`."""
@@ -214,6 +216,16 @@ class Moe:
             yield from linear("shared.down_proj", shared, d_model, bias=self.bias, kind="residual")
         if self.shared_gate:
             yield from linear("shared_gate", d_model, 1)
+
+    def work(self, d_model: int, call: Call) -> Work:
+        """Router, shared experts, and each token's `top_k` experts; in training with policy pad every expert's rows up
+        to its capacity, used or not.
+        """
+        rows = call.rows * self.top_k
+        if call.training and self.capacity_drop_policy == "pad":
+            rows = self.experts * max(1, ceil(self.capacity_factor * rows / self.experts))
+        matrices = 3 if self.gated else 2
+        return applied(self.parameters(d_model), call.rows) + product(rows, matrices, d_model, self.d_expert)
 
     def _stacked(self, name: str, d_in: int, d_out: int, kind: str) -> Iterator[Parameter]:
         active = self.top_k * d_in * d_out

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from eulerstack.schema.base import Dims, Keys, Resolved
+from eulerstack.schema.base import Dims, Keys
 from eulerstack.schema.mixers import branched as branched_file
 from eulerstack.schema.mixers.attention import Attention, AttentionKeys
 from eulerstack.schema.mixers.branched import Branched, BranchedKeys
@@ -12,6 +12,7 @@ from eulerstack.schema.mixers.mamba import Mamba, MambaKeys
 from eulerstack.schema.mixers.retnet import RetNet, RetNetKeys
 from eulerstack.schema.mixers.single import SINGLE, SingleMixerKeys, check_only, check_single, resolve_single
 from eulerstack.schema.mixers.ttt import Ttt, TttKeys
+from eulerstack.schema.primitive import Mixer
 from eulerstack.schema.report import Report, below
 
 __all__ = [
@@ -50,7 +51,7 @@ class MixerKeys(SingleMixerKeys):
     branched: BranchedKeys | None = None
 
 
-def resolve_mixer(keys: MixerKeys, dims: Dims) -> Resolved:
+def resolve_mixer(keys: MixerKeys, dims: Dims) -> Mixer:
     """The resolved mixer. Raises ValueError for a branched one without its sub-object (see `check_mixer`)."""
     if keys.type != Branched.type:
         return resolve_single(keys, dims)

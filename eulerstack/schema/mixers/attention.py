@@ -21,8 +21,10 @@ from eulerstack.schema.base import (
     StateElements,
     linear,
 )
+from eulerstack.schema.mixers.attention_work import attention_work
 from eulerstack.schema.mixers.compression import WINDOW, Compression, CompressionKeys
 from eulerstack.schema.mixers.latent import Mla, MlaKeys
+from eulerstack.schema.work import Call, Work
 
 DISTANT_STRIDE = 4
 """window_mode nsa: beyond the window every (window · dilation)-th key is seen; this is the published dilation."""
@@ -183,11 +185,23 @@ class Attention:
         if self.compression:
             rotated = self.rope_dim or 0
             blocks = self.compression.state_elements(d_model, tokens, self.entry_width, rotated)
+        return {"model": self.kept(tokens) * per_token + blocks}
+
+    def kept(self, tokens: int) -> int:
+        """How many of `tokens` earlier tokens' keys the cache holds."""
         whole = self.compression is not None and self.compression.type == "nsa_learned"
         if self.window and self.window_mode in ("sliding", "dilated") and not whole:
             # The window counts the query itself, which need not wait in the cache.
-            tokens = min(tokens, (self.window - 1) * (self.window_dilation or 1))
-        return {"model": tokens * per_token + blocks}
+            return min(tokens, (self.window - 1) * (self.window_dilation or 1))
+        return tokens
+
+    def work(self, d_model: int, call: Call) -> Work:
+        """Projections, scores and weighted values; of an indexer's loss the target, too."""
+        return attention_work(self, d_model, call, None)
+
+    def borrowing(self, d_model: int, call: Call, lender: "Attention") -> Work:
+        """The same where keys and values are another layer's (`kv_from`)."""
+        return attention_work(self, d_model, call, lender)
 
     def _projections(self, d_model: int) -> Iterator[Parameter]:
         q_width, kv_width = self.n_heads * self.head_dim, self.n_kv_heads * self.head_dim

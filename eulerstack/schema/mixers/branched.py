@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from eulerstack.schema.base import Dims, Keys, Parameter, Resolved, Size, StateElements, linear, parameters_of
+from eulerstack.schema.base import Dims, Keys, Parameter, Size, StateElements, linear, parameters_of
 from eulerstack.schema.mixers.single import SingleMixerKeys, check_single, resolve_single
+from eulerstack.schema.primitive import Mixer
 from eulerstack.schema.report import Report, below
+from eulerstack.schema.work import NOTHING, Call, Work, product, total
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
@@ -59,7 +61,7 @@ class Branched:
     type: ClassVar[str] = "branched"
     key: ClassVar[str] = "branched"
 
-    branches: dict[str, Resolved]
+    branches: dict[str, Mixer]
     selector: Selector
     factors: dict[str, Factors] | None
 
@@ -85,18 +87,15 @@ class Branched:
         if self.selector.type != "sum":
             yield from linear("selector", d_model, len(self.branches), kind="router")
 
-    def state_elements(self, d_model: int, tokens: int) -> StateElements | None:
-        """The branches' together; None where one does not state its own."""
-        total: StateElements = {"fp32": 0, "model": 0}
-        for branch in self.branches.values():
-            elements = branch.state_elements(d_model, tokens) if hasattr(branch, "state_elements") else None
-            if elements is None:
-                return None
-            total = {
-                "fp32": total["fp32"] + elements.get("fp32", 0),
-                "model": total["model"] + elements.get("model", 0),
-            }
-        return total
+    def state_elements(self, d_model: int, tokens: int) -> StateElements:
+        """The branches' together."""
+        each = [branch.state_elements(d_model, tokens) for branch in self.branches.values()]
+        return {"fp32": sum(own.get("fp32", 0) for own in each), "model": sum(own.get("model", 0) for own in each)}
+
+    def work(self, d_model: int, call: Call) -> Work:
+        """The branches' together, and the gate's scores."""
+        scores = NOTHING if self.selector.type == "sum" else product(call.rows, d_model, len(self.branches))
+        return scores + total(branch.work(d_model, call) for branch in self.branches.values())
 
 
 def _factors(written: dict[str, FactorsKeys]) -> dict[str, Factors] | None:

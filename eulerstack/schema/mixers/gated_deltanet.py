@@ -7,6 +7,7 @@ from typing import ClassVar
 from eulerstack.schema.base import ONES, Dims, Init, Keys, Parameter, Size, StateElements, linear
 from eulerstack.schema.mixers.mamba import TIME_STEP, depthwise_conv
 from eulerstack.schema.report import Report
+from eulerstack.schema.work import Call, Work, applied, product, scan
 
 
 class GatedDeltaNetKeys(Keys):
@@ -69,6 +70,27 @@ class GatedDeltaNet:
         matrices = self.n_value_heads * self.d_key * self.d_value
         convolved = 2 * self.n_heads * self.d_key + self.n_value_heads * self.d_value
         return {"fp32": matrices, "model": convolved * (self.d_conv - 1)}
+
+    def work(self, d_model: int, call: Call) -> Work:
+        """Projections, convolution, and in each chunk of Q tokens of a head Q²·(2·K + V) for k·kᵀ, q·kᵀ and the values
+        that are read, and Q·K·V each for the state read by keys, read by queries, and written.
+
+        The triangular system of a chunk is a scan of Q²·(K + V) operations, as many backwards, where the gradient of
+        its matrix is one more product; so is carrying the state on, 2·K·V a chunk. The first state is zero and the one
+        after the last chunk unused, so that training needs no gradient of theirs. One token: three products of K·V.
+        """
+        heads, key, value = call.batch * self.n_value_heads, self.d_key, self.d_value
+        around, state = applied(self.parameters(d_model), call.rows), heads * key * value
+        if call.tokens == 1:
+            return around + product(3, state) + scan(2 * state)
+        size = min(self.chunk_size, call.tokens)
+        chunks = -(-call.tokens // size)
+        squares = chunks * heads * size * size
+        gradients = 4 * (chunks - 1) + 1 + (2 * chunks if chunks > 1 else 1)
+        states = Work(2 * 3 * chunks * size * state, 2 * gradients * size * state)
+        solved = squares * (key + value)
+        solving = Work(0, 2 * solved, solved + 2 * chunks * state, solved + 4 * chunks * state)
+        return around + product(squares, 2 * key + value) + states + solving
 
 
 def check(keys: GatedDeltaNetKeys, dims: Dims, report: Report) -> None:

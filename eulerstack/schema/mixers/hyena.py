@@ -7,6 +7,7 @@ from typing import ClassVar
 from eulerstack.schema.base import ONES, Dims, Init, Keys, NonNegative, Parameter, Size, StateElements, linear
 from eulerstack.schema.mixers.mamba import depthwise_conv, uniform
 from eulerstack.schema.report import Report
+from eulerstack.schema.work import Call, Work, applied, fourier, scan
 
 SHORT = 3
 """Width of the short convolution."""
@@ -59,6 +60,36 @@ class Hyena:
     def state_elements(self, d_model: int, tokens: int) -> StateElements:
         """The short convolution's last inputs, and every token's gated inputs. All sequences share the filters."""
         return {"model": ((self.depth + 1) * (SHORT - 1) + (self.depth - 1) * tokens) * d_model}
+
+    def work(self, d_model: int, call: Call) -> Work:
+        """Projections and the short convolution; once for all sequences the filters' network on every tap; and a scan,
+        the long convolutions.
+
+        A long convolution takes three transforms of the first size in 4, 5, 6, 8 · 2^k that holds two sequences, two
+        of them of each channel of each sequence, one of each filter; backwards likewise; and 6 operations a frequency
+        to multiply them, backwards twice. A transform of n real numbers is 2.5·n·log₂ n. A single token's
+        convolution sums all products with the past, and its filters are at hand.
+        """
+        network = [p for p in self.parameters(d_model) if p.name.startswith("filter.")]
+        around = applied((p for p in self.parameters(d_model) if not p.name.startswith("filter.")), call.rows)
+        filters = (self.depth - 1) * d_model
+        if call.tokens == 1 and call.past:
+            return around + scan(2 * call.batch * filters * call.end)
+        first = [p for p in network if p.name.startswith("filter.layers.0.")]
+        taps = applied((p for p in network if p not in first), call.end) + applied(first, call.end, grads=1)
+        if call.tokens == 1:
+            return around + taps + scan(2 * call.batch * filters)
+        size = transform_size(call.end)
+        transform, meet = fourier(size), 6 * (size // 2 + 1)
+        ahead = (2 * call.batch + 1) * transform + call.batch * meet
+        back = (2 * call.batch + 1) * transform + 2 * call.batch * meet
+        return around + taps + scan(filters * ahead, filters * back)
+
+
+def transform_size(length: int) -> int:
+    """The least of 4, 5, 6, 8 · 2^k that holds two sequences of `length`."""
+    power = 1 << max(2 * length - 1, 4).bit_length() - 3
+    return next(size for size in (4 * power, 5 * power, 6 * power, 8 * power) if size >= 2 * length)
 
 
 def check(keys: HyenaKeys, dims: Dims, report: Report) -> None:

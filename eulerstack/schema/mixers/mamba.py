@@ -22,6 +22,7 @@ from eulerstack.schema.base import (
     linear,
 )
 from eulerstack.schema.report import Report
+from eulerstack.schema.work import Call, Work, applied, product, scan
 
 PUBLISHED_EXPAND = 2
 PUBLISHED_HEAD_DIM = 64
@@ -158,6 +159,34 @@ class Mamba:
         inner = self.inner(d_model)
         return {"fp32": inner * self.d_state, "model": self._convolved(inner) * (self.d_conv - 1)}
 
+    def work(self, d_model: int, call: Call) -> Work:
+        """Projections and convolution, and the recurrence.
+
+        mamba1: a scan of 5·N + 1 operations a channel and token (Δ·x, and for each number of state Δ·A, its
+        exponential, Δ·x·B, a multiply-add), backwards 14·N + 4, for it runs again there; reading y = h·C is a product.
+        mamba2: in each chunk of Q tokens Q²·N a group for C·Bᵀ, Q²·P a head for its values, and Q·N·P each for the
+        state written and read; carrying it on is a scan of 2·N·P a chunk. With one chunk no gradient needs the states.
+        """
+        inner = self.inner(d_model)
+        around = applied(self.parameters(d_model), call.rows)
+        return around + (self._scan(inner, call) if self.variant == "mamba1" else self._chunks(inner, call))
+
+    def _scan(self, inner: int, call: Call) -> Work:
+        channels, state = call.rows * inner, call.rows * inner * self.d_state
+        ran = scan(5 * state + channels, 14 * state + 4 * channels)
+        return ran + (scan(2 * state) if call.tokens == 1 else product(state, grads=3))
+
+    def _chunks(self, inner: int, call: Call) -> Work:
+        size = min(self.chunk_size or PUBLISHED_CHUNK, call.tokens)
+        chunks = call.batch * -(-call.tokens // size)
+        several = call.tokens > size
+        squares = chunks * size * size
+        within = product(squares, (self.n_groups or 1) * self.d_state + inner)
+        state = inner * self.d_state
+        written = product(chunks * size, state, grads=2 if several else 0)
+        read = product(chunks * size, state, grads=2 if several else 1)
+        return within + written + read + scan(2 * chunks * state, 4 * chunks * state)
+
     def _convolved(self, inner: int) -> int:
         return inner if self.variant == "mamba1" else inner + 2 * (self.n_groups or 1) * self.d_state
 
@@ -166,7 +195,7 @@ class Mamba:
         yield from linear("in_proj", d_model, 2 * inner, bias=self.in_bias)
         yield from depthwise_conv("conv1d", inner, self.d_conv, bias=self.conv_bias)
         yield from linear("x_proj", inner, rank + 2 * state)
-        yield Parameter("dt_proj.weight", (inner, rank), uniform(rank**-0.5))
+        yield Parameter("dt_proj.weight", (inner, rank), uniform(rank**-0.5, rank, inner))
         yield Parameter("dt_proj.bias", (inner,), TIME_STEP)
         yield Parameter("A_log", (inner, state), Init("log_of_index"), fp32=True)
         yield Parameter("D", (inner,), ONES, fp32=True)
@@ -193,9 +222,9 @@ def _multipliers(keys: MultipliersKeys | None) -> Multipliers | None:
     return None if written == Multipliers(gate=1.0, input=1.0, b=1.0, c=1.0, dt=1.0) else written
 
 
-def uniform(bound: float) -> Init:
+def uniform(bound: float, fan_in: int = 0, fan_out: int = 0) -> Init:
     """U(−bound, bound)."""
-    return Init("uniform", arguments=(("low", -bound), ("high", bound)))
+    return Init("uniform", fan_in, fan_out, arguments=(("low", -bound), ("high", bound)))
 
 
 def depthwise_conv(name: str, channels: int, width: int, *, bias: bool = True) -> Iterator[Parameter]:

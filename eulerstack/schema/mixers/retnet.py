@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from eulerstack.schema.base import Dims, Keys, Parameter, Size, StateElements, linear
 from eulerstack.schema.report import Report
+from eulerstack.schema.work import NOTHING, Call, Work, applied, product
 
 
 class RetNetKeys(Keys):
@@ -54,6 +55,22 @@ class RetNet:
     def state_elements(self, d_model: int, tokens: int) -> StateElements:
         """A matrix a head, however many tokens there were."""
         return {"fp32": self.v_expand * d_model**2 // self.n_heads}
+
+    def work(self, d_model: int, call: Call) -> Work:
+        """Projections, and in each chunk of Q tokens scores (Q²·K), their values (Q²·V), and the state read and written
+        (Q·K·V each). The first chunk has no state to read; training does not need the one after the last.
+        """
+        key, value = d_model // self.n_heads, self.v_expand * d_model // self.n_heads
+        size = min(self.chunk_size, call.tokens) if self.chunkwise else call.tokens
+        work, heads = applied(self.parameters(d_model), call.rows), call.batch * self.n_heads
+        whole, rest = divmod(call.tokens, size)
+        chunks = whole + bool(rest)
+        for length, times in ((size, whole), (rest, 1)):
+            work += product(times * heads, length, length, key + value)
+        work += product(heads * (call.tokens - (rest or size)), key, value)
+        work += product(heads * (rest or size), key, value, grads=0)
+        read = call.tokens if call.past else call.tokens - size
+        return work + (product(heads * read, key, value) if chunks > 1 or call.past else NOTHING)
 
 
 def check(keys: RetNetKeys, dims: Dims, report: Report) -> None:

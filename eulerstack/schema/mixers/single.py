@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
-from eulerstack.schema.base import Dims, Keys, Resolved
+from eulerstack.schema.base import Dims, Keys
 from eulerstack.schema.mixers import check_attention, gated_deltanet, hyena, mamba, retnet, ttt
 from eulerstack.schema.mixers.attention import Attention, AttentionKeys
 from eulerstack.schema.mixers.gated_deltanet import GatedDeltaNet, GatedDeltaNetKeys
@@ -11,6 +11,7 @@ from eulerstack.schema.mixers.hyena import Hyena, HyenaKeys
 from eulerstack.schema.mixers.mamba import Mamba, MambaKeys
 from eulerstack.schema.mixers.retnet import RetNet, RetNetKeys
 from eulerstack.schema.mixers.ttt import Ttt, TttKeys
+from eulerstack.schema.primitive import Mixer
 from eulerstack.schema.report import Report, below
 
 
@@ -44,7 +45,7 @@ SINGLE: dict[str, Primitive] = {
 }
 
 
-def resolve_single(keys: SingleMixerKeys, dims: Dims) -> Resolved:
+def resolve_single(keys: SingleMixerKeys, dims: Dims) -> Mixer:
     """The resolved mixer; an unwritten sub-object means all of its defaults."""
     primitive = SINGLE[keys.type]
     written = getattr(keys, primitive.resolved.key)

@@ -6,7 +6,9 @@ from itertools import pairwise
 from typing import ClassVar, Literal
 
 from eulerstack.schema.base import ONES, ZEROS, Dims, Init, Keys, Parameter, Positive, Size, StateElements, linear
+from eulerstack.schema.inner_work import Matrix, descent, read, segments, twice
 from eulerstack.schema.report import Report
+from eulerstack.schema.work import Call, Work, applied, product, scan, total
 
 
 class InnerModelKeys(Keys):
@@ -85,6 +87,37 @@ class Ttt:
         """The weights, AdamW's moments of them, and the sum of each step's gradients in an unfinished chunk."""
         weights = sum(parameter.count for parameter in self._inner(self.n_heads, d_model // self.n_heads))
         return {"fp32": weights * (self.inner_steps_per_token + (3 if self.inner_optimizer == "adamw" else 1))}
+
+    def work(self, d_model: int, call: Call) -> Work:
+        """Projections, the tokens' rates, and the inner loop of each head in fp32 (`inner_work`).
+
+        AdamW forms every token's weights, so that a reading is I·O a token; forming them is a scan of 19 operations for
+        each number, token and inner step, backwards twice that.
+        """
+        heads, matrices = call.batch * self.n_heads, self._matrices(d_model // self.n_heads)
+        around = applied(self.parameters(d_model), call.rows) + product(call.rows, d_model, self.n_heads)
+        steps, adam = self.inner_steps_per_token, self.inner_optimizer == "adamw"
+        parts = list(segments(call, self.chunk_size))
+        if adam:
+            inner = total(self._formed(matrices, segment.length, steps) * times for segment, times in parts)
+        else:
+            inner = total(descent(matrices, steps, segment) * times for segment, times in parts)
+        numbers = sum(inputs * outputs for inputs, outputs in matrices)
+        carried = 4 * heads * numbers * ((3 if adam else 1) + steps)
+        kept = carried * sum(times for _, times in parts) * (self.chunk_size if adam else 1)
+        return around + twice(inner * heads, kept if call.training else 0)
+
+    def _formed(self, matrices: list[Matrix], length: int, steps: int) -> Work:
+        numbers = length * sum(inputs * outputs for inputs, outputs in matrices)
+        each = [read(matrix, length) for matrix in matrices]
+        forming = scan(19 * steps * numbers, 38 * steps * numbers)
+        return (total(each) + total(each[1:])) * steps + total(each) + forming
+
+    def _matrices(self, width: int) -> list[Matrix]:
+        """Inputs, the bias one of them, and outputs."""
+        hidden = self.inner_model.hidden
+        sizes = (width, width) if hidden is None else (width, hidden, width)
+        return [(inputs + 1, outputs) for inputs, outputs in pairwise(sizes)]
 
     def _inner(self, heads: int, width: int) -> Iterator[Parameter]:
         sizes = (width, width) if self.inner_model.hidden is None else (width, self.inner_model.hidden, width)
