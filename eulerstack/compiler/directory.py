@@ -16,7 +16,7 @@ from eulerstack.compiler.config import config_dict, generation_config_dict
 from eulerstack.compiler.runtime_files import copy_runtime
 from eulerstack.compiler.verify import faults
 from eulerstack.compiler.weights import MAX_SHARD_SIZE, Stream, Tensor, bytes_needed, plan, write
-from eulerstack.diagnostics import Diagnostic, error
+from eulerstack.diagnostics import Diagnostic, error, reason
 from eulerstack.ir.laws import InitPolicy, laws_of
 from eulerstack.ir.nodes import Model
 from eulerstack.ir.parameters import parameter_table
@@ -144,8 +144,7 @@ def _told(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as refusal:
-        reason = refusal.strerror or str(refusal)
-        raise error("write-failed", params={"path": target, "reason": reason}) from refusal
+        raise error("write-failed", params={"path": target, "reason": reason(refusal)}) from refusal
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from eulerstack.compiler.runtime_files import runtime_files
 from eulerstack.compiler.weights import INDEX_NAME, WEIGHTS_NAME, Tensor
+from eulerstack.diagnostics import Reason, reason
 
 LARGEST_HEADER = 100_000_000
 """Bytes: the limit of the safetensors library."""
@@ -22,30 +23,34 @@ class Stored:
     tag: str
 
 
-def faults(directory: Path, tensors: Iterable[Tensor], config: dict[str, Any]) -> Iterator[str]:
-    """Each thing that is wrong with a compiled directory, in English; none for a good one."""
+def faults(directory: Path, tensors: Iterable[Tensor], config: dict[str, Any]) -> Iterator[Reason | str]:
+    """Each thing that is wrong with a compiled directory; none for a good one."""
     try:
         written = json.loads((directory / "config.json").read_text("utf-8"))
         stored = dict(_stored(directory))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        yield str(error)
+        yield reason(error)
         return
     if written != json.loads(json.dumps(config)):
-        yield "config.json does not hold the configuration"
+        yield Reason("other-config")
     yield from _tensor_faults(stored, tensors)
     for name, content in runtime_files().items():
         if not (directory / name).is_file() or (directory / name).read_bytes() != content:
-            yield f"{name} is not the runtime's file"
+            yield Reason("other-file", {"name": name})
 
 
-def _tensor_faults(stored: dict[str, Stored], tensors: Iterable[Tensor]) -> Iterator[str]:
+def _tensor_faults(stored: dict[str, Stored], tensors: Iterable[Tensor]) -> Iterator[Reason]:
     expected = {tensor.name: tensor for tensor in tensors}
     for name in sorted(stored.keys() ^ expected.keys()):
-        yield f"{name} is {'missing' if name in expected else 'not part of the model'}"
+        yield Reason("tensor-missing" if name in expected else "tensor-surplus", {"name": name})
     for name in sorted(stored.keys() & expected.keys()):
         found, wanted = (stored[name].shape, stored[name].tag), (expected[name].shape, expected[name].tag)
         if found != wanted:
-            yield f"{name} is {found[1]} {list(found[0])}, not {wanted[1]} {list(wanted[0])}"
+            yield Reason("tensor-unlike", {"name": name, "found": _form(*found), "expected": _form(*wanted)})
+
+
+def _form(shape: tuple[int, ...], tag: str) -> str:
+    return f"{tag} {list(shape)}"
 
 
 def _stored(directory: Path) -> Iterator[tuple[str, Stored]]:
@@ -55,7 +60,7 @@ def _stored(directory: Path) -> Iterator[tuple[str, Stored]]:
     for filename in sorted(set(where.values())) if where else [WEIGHTS_NAME]:
         for name, entry in read_header(directory / filename).items():
             if where and where.get(name) != filename:
-                raise ValueError(f"{INDEX_NAME} does not lead to {name}")
+                raise ValueError(Reason("index-wrong", {"index": INDEX_NAME, "name": name}))
             yield name, Stored(filename, tuple(entry["shape"]), entry["dtype"])
 
 
@@ -64,15 +69,15 @@ def read_header(path: Path) -> dict[str, Any]:
     with open(path, "rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if length > LARGEST_HEADER:
-            raise ValueError(f"{path.name} has no safetensors header")
+            raise ValueError(Reason("no-header", {"name": path.name}))
         header = json.loads(file.read(length))
     header.pop("__metadata__", None)
     end = 0
     for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
         start, stop = entry["data_offsets"]
         if start != end:
-            raise ValueError(f"{path.name} has a gap before {name}")
+            raise ValueError(Reason("gap", {"name": path.name, "tensor": name}))
         end = stop
     if path.stat().st_size != 8 + length + end:
-        raise ValueError(f"{path.name} is cut off")
+        raise ValueError(Reason("cut-off", {"name": path.name}))
     return header

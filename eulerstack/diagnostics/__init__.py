@@ -13,6 +13,7 @@ from eulerstack.diagnostics.diagnostic import (
     error,
     in_text_order,
 )
+from eulerstack.diagnostics.reasons import Reason, reason
 from eulerstack.diagnostics.span import Source, Span
 from eulerstack.diagnostics.suggest import nearest
 
@@ -23,6 +24,7 @@ __all__ = [
     "Diagnostic",
     "EulerStackError",
     "NormalizationError",
+    "Reason",
     "Severity",
     "Source",
     "Span",
@@ -31,4 +33,5 @@ __all__ = [
     "error",
     "in_text_order",
     "nearest",
+    "reason",
 ]

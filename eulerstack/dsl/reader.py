@@ -5,7 +5,7 @@ import os
 import stat
 from pathlib import Path
 
-from eulerstack.diagnostics import EulerStackError, Source, Span, error, nearest
+from eulerstack.diagnostics import EulerStackError, Source, Span, error, nearest, reason
 from eulerstack.diagnostics.span import LINE_BREAK
 
 MAX_BYTES = 1 << 20
@@ -22,10 +22,8 @@ def read_file(path: str | os.PathLike[str]) -> Source:
         data = _read(name)
     except FileNotFoundError:
         raise _missing(name) from None
-    except OSError as failure:
-        raise error("file-unreadable", params={"path": name, "reason": failure.strerror or str(failure)}) from None
-    except ValueError as failure:  # a NUL inside the path
-        raise error("file-unreadable", params={"path": name, "reason": str(failure)}) from None
+    except (OSError, ValueError) as failure:  # ValueError: a NUL inside the path
+        raise error("file-unreadable", params={"path": name, "reason": reason(failure)}) from None
     return decode(data, name, Path(name))
 
 

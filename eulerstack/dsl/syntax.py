@@ -30,6 +30,16 @@ _CODES = (
     ("sequence entries are not allowed", "yaml-indent"),
     ("mapping keys are not allowed", "yaml-indent"),
     ("block mapping", "yaml-indent"),
+    ("directive", "yaml-directive"),
+    ("version number", "yaml-directive"),
+    ("alphabetic or numeric character", "yaml-anchor"),
+    ("tag URI", "yaml-tag"),
+    ("expected URI", "yaml-tag"),
+    ("tag handle", "yaml-tag"),
+    ("expected '>'", "yaml-tag"),
+    ("comment or", "yaml-block"),
+    ("indentation indicator", "yaml-block"),
+    ("whitespace", "yaml-tag"),
 )
 
 
@@ -66,6 +76,8 @@ def diagnose(problem: yaml.MarkedYAMLError, source: Source) -> Diagnostic:
             return _continued(found)
         case "yaml-indent" if line[: mark.column].strip():
             return Diagnostic(code="yaml-unexpected", span=found)
+        case "yaml-syntax" | "yaml-directive" | "yaml-tag" if line.startswith("%"):
+            return Diagnostic(code="yaml-directive", span=found)
         case "yaml-syntax":
             return Diagnostic(code=code, span=found, params={"problem": text})
         case "yaml-character":

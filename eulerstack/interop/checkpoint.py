@@ -11,7 +11,7 @@ from typing import Any, Self
 import torch
 from safetensors import SafetensorError, safe_open
 
-from eulerstack.diagnostics import error
+from eulerstack.diagnostics import Reason, error, reason
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -37,7 +37,9 @@ class Checkpoint:
             held = set(file.keys())
             for name in held if names is None else names:
                 if name not in held:
-                    raise error("import-broken-weights", params={"path": path, "reason": f"{name} is not in it"})
+                    raise error(
+                        "import-broken-weights", params={"path": path, "reason": Reason("not-inside", {"name": name})}
+                    )
                 self._where[name] = (path, name)
         if not any(name.startswith(prefix) for name in self._where):
             self._where = {name if name == head else prefix + name: place for name, place in self._where.items()}
@@ -101,9 +103,10 @@ class Checkpoint:
     def _open(self, path: Path) -> Any:
         try:
             return self._stack.enter_context(safe_open(path, framework="pt"))
-        except (OSError, SafetensorError) as reason:
+        except (OSError, SafetensorError) as failure:
             self._stack.close()
-            raise error("import-broken-weights", params={"path": str(path), "reason": reason}) from reason
+            told = reason(failure) if isinstance(failure, OSError) else Reason("not-safetensors")
+            raise error("import-broken-weights", params={"path": str(path), "reason": told}) from failure
 
 
 def has_weights(directory: Path) -> bool:
@@ -129,8 +132,11 @@ def _indexed(path: Path) -> dict[str, list[str] | None]:
         files: dict[str, list[str] | None] = {file: [] for file in weight_map.values()}
         for name, file in weight_map.items():
             if Path(file).name != file or not file.endswith(".safetensors"):
-                raise ValueError(f"{file!r} is not the name of a safetensors file beside it")
+                raise ValueError(Reason("not-beside", {"name": file}))
             files[file].append(name)  # type: ignore[union-attr]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as reason:
-        raise error("import-broken-weights", params={"path": str(path), "reason": reason}) from reason
+    except (OSError, ValueError, RecursionError) as failure:
+        raise error("import-broken-weights", params={"path": str(path), "reason": reason(failure)}) from failure
+    except (KeyError, TypeError, AttributeError) as failure:
+        told = Reason("no-weight-map")
+        raise error("import-broken-weights", params={"path": str(path), "reason": told}) from failure
     return files

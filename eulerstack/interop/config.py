@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from eulerstack.diagnostics import Diagnostic, Source, Span, collect, error
+from eulerstack.diagnostics import Diagnostic, Reason, Source, Span, collect, error, reason
 
 FILE = "config.json"
 LARGEST_FILE = 1 << 24
@@ -155,7 +155,7 @@ class Config:
         """A whole number of at least `least`."""
         value = self.value(key, default)
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            self._mistyped(key, f"integer >= {least}", value)
+            self._mistyped(key, f"integer ≥ {least}", value)
             return default
         return value
 
@@ -168,7 +168,7 @@ class Config:
         """A finite number of at least `least`."""
         value = self.value(key, default)
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < least:
-            self._mistyped(key, f"number >= {least:g}", value)
+            self._mistyped(key, f"number ≥ {least:g}", value)
             return default
         return float(value)
 
@@ -190,7 +190,7 @@ class Config:
         value = self.value(key, default)
         value = self.number(key, default) if value is not None else 0.0
         if value >= 1:
-            self._mistyped(key, "number in [0, 1)", value)
+            self._mistyped(key, "number ∈ [0, 1)", value)
             return default
         return value
 
@@ -215,14 +215,14 @@ class Config:
         value = self.value(key, default)
         ids = value if isinstance(value, list) else [value]
         if value is not None and not all(isinstance(i, int) and not isinstance(i, bool) for i in ids):
-            self._mistyped(key, "token id | [token id, ...] | null", value)
+            self._mistyped(key, "integer | [integer, …] | null", value)
             return None
         return value
 
     def token_below(self, key: str, token: Any, vocab_size: int) -> None:
         """Refuse an id that an embedding table cannot have; as in torch, a negative one counts from the end."""
         if not isinstance(token, int) or not -vocab_size <= token < vocab_size:
-            self.refuse(key, token, f"null, or an id below vocab_size, {vocab_size}")
+            self.refuse(key, token, f"null | integer < vocab_size = {vocab_size}")
 
     def dtype(self) -> str | None:
         """The type that the weights are loaded in: `dtype`, or `torch_dtype` as it was called; None if unwritten."""
@@ -283,13 +283,13 @@ def read_config(directory: Path) -> tuple[dict[str, Any], Source]:
         raise error("import-no-config", params={"path": str(directory)})
     try:
         if path.stat().st_size > LARGEST_FILE:
-            raise ValueError(f"larger than {LARGEST_FILE} bytes")
+            raise ValueError(Reason("too-large", {"limit": LARGEST_FILE}))
         text = path.read_text("utf-8")
         plain = json.loads(text)
-    except (OSError, ValueError, RecursionError) as reason:
-        raise error("import-unreadable", params={"path": str(path), "reason": reason}) from reason
+    except (OSError, ValueError, RecursionError) as failure:
+        raise error("import-unreadable", params={"path": str(path), "reason": reason(failure)}) from failure
     if not isinstance(plain, dict):
-        raise error("import-unreadable", params={"path": str(path), "reason": "not a JSON object"})
+        raise error("import-unreadable", params={"path": str(path), "reason": Reason("not-object")})
     return plain, Source(str(path), text)
 
 

@@ -113,13 +113,13 @@ def init_std(config: Config, key: str) -> Plain:
 def heads(config: Config, heads_key: str, kv_key: str, n_heads: int, n_kv_heads: int) -> None:
     """Refuse key/value heads that do not divide the query heads."""
     if n_heads % n_kv_heads:
-        config.refuse(kv_key, n_kv_heads, f"a divisor of {heads_key}, {n_heads}")
+        config.refuse(kv_key, n_kv_heads, f"{heads_key} % {kv_key} = 0, {heads_key} = {n_heads}")
 
 
 def windowed(config: Config, layer_types: list[str], window: int | None) -> list[int | None]:
     """Each layer's window (None: full attention) from transformers' `layer_types`."""
     if "sliding_attention" in layer_types and window is None:
-        config.refuse("sliding_window", None, "a window, because layer_types has sliding_attention")
+        config.refuse("sliding_window", None, "integer ≥ 1 (layer_types: sliding_attention)")
     return [window if layer == "sliding_attention" else None for layer in layer_types]
 
 
@@ -130,7 +130,7 @@ def layer_types(config: Config, layers: int, default: list[str]) -> list[str]:
         return default
     allowed = ("full_attention", "sliding_attention")
     if not isinstance(kinds, list) or len(kinds) != layers or any(kind not in allowed for kind in kinds):
-        config.refuse("layer_types", kinds, f"{layers} times {' | '.join(allowed)}")
+        config.refuse("layer_types", kinds, f"[{' | '.join(allowed)}, …] × {layers}")
         return default
     return kinds
 

@@ -72,7 +72,7 @@ def rope(config: Config, shape: Shape, theta: float = 10000.0, *, rotated: int |
     if rotated is None:
         config.neutral(PARTIAL, None, 1, 1.0)
     if not isinstance(written, dict):
-        config.refuse(written_at, written, "{...}, null")
+        config.refuse(written_at, written, "{…}, null")
         return {"positional": "rope", "rope_theta": beside}
 
     kind = written.get("rope_type") or written.get("type") or "default"
@@ -84,7 +84,9 @@ def rope(config: Config, shape: Shape, theta: float = 10000.0, *, rotated: int |
         parameters[TRAINED_LENGTH] = trained_beside or parameters.get(TRAINED_LENGTH, shape.max_seq_len)
     for key in NEEDED.get(kind, ()):
         if key not in parameters:
-            config.refuse(f"{written_at}.{key}", written.get(key), "a value")
+            config.refuse(
+                f"{written_at}.{key}", written.get(key), "[number > 0, …]" if key in FACTORS else "number > 0"
+            )
     if kind in ("yarn", "longrope"):
         parameters.setdefault("factor", shape.max_seq_len / parameters[TRAINED_LENGTH])
 
@@ -104,7 +106,7 @@ def rotated_part(config: Config, head_dim: int, default: float) -> int:
     width = int(head_dim * factor) if _is_positive(factor) else 0
     if width < 2 or width % 2 or width > head_dim:
         key = f"{written_at}.{PARTIAL}" if written_at else PARTIAL
-        config.refuse(key, factor, f"a number that makes an even width of head_dim, {head_dim}")
+        config.refuse(key, factor, f"{PARTIAL} · head_dim ∈ {{2, 4, …}}, head_dim = {head_dim}")
         return head_dim
     return width
 
@@ -140,14 +142,14 @@ def _allowed(key: str, pairs: int) -> tuple[str, Callable[[Any], bool]] | None:
     if key not in KNOWN:
         return None
     if key in FACTORS:
-        is_list = f"a list of {pairs} positive numbers, half as many as rotated features"
+        is_list = f"[number > 0, …] × {pairs}"
         return is_list, lambda value: isinstance(value, list) and len(value) == pairs and all(map(_is_positive, value))
     if key == "truncate":
         return "true, false", lambda value: isinstance(value, bool)
     if key == TRAINED_LENGTH:
-        return "integer >= 1", lambda value: _is_positive(value) and isinstance(value, int)
+        return "integer ≥ 1", lambda value: _is_positive(value) and isinstance(value, int)
     if key in ("mscale", "mscale_all_dim"):
-        return "number >= 0", lambda value: _is_positive(value) or value == 0
+        return "number ≥ 0", lambda value: _is_positive(value) or value == 0
     return "number > 0", _is_positive
 
 

@@ -251,7 +251,7 @@ def damaged(llama: CompileResult, tmp_path: Path) -> Path:
 
 def found_faults(directory: Path) -> list[str]:
     config = json.loads((directory / "config.json").read_text())
-    return list(faults(directory, tensors_of(model(LLAMA)), config))
+    return list(map(str, faults(directory, tensors_of(model(LLAMA)), config)))
 
 
 def test_verification_passes_what_is_whole(llama: CompileResult) -> None:

@@ -50,7 +50,7 @@ def shape(config: Config, defaults: dict[str, Any]) -> Shape:
     config.ignore("head_dim", "qk_head_dim")  # derived anew from the widths of a head's two parts
     made = decoder.shape(config, defaults={**defaults, "num_key_value_heads": None})
     if made.n_kv_heads != made.n_heads:
-        config.refuse("num_key_value_heads", made.n_kv_heads, f"num_attention_heads, {made.n_heads}")
+        config.refuse("num_key_value_heads", made.n_kv_heads, f"num_attention_heads = {made.n_heads}")
     return replace(made, n_kv_heads=made.n_heads, head_dim=config.integer("v_head_dim", 128))
 
 
@@ -59,7 +59,7 @@ def attention(config: Config, sizes: Shape, defaults: dict[str, Any]) -> tuple[P
     q_rank = config.optional_integer("q_lora_rank", defaults["q_lora_rank"])
     rope_dim = config.integer("qk_rope_head_dim", 64)
     if rope_dim % 2:
-        config.refuse("qk_rope_head_dim", rope_dim, "an even number")
+        config.refuse("qk_rope_head_dim", rope_dim, "2, 4, …")
     mla = written(
         kv_rank=config.integer("kv_lora_rank", 512),
         q_rank=q_rank,
@@ -70,7 +70,7 @@ def attention(config: Config, sizes: Shape, defaults: dict[str, Any]) -> tuple[P
     )
     bias = config.boolean("attention_bias", False)
     if bias and q_rank is None:
-        config.refuse("attention_bias", True, "false, where q_lora_rank is null: only keys and values have a bias then")
+        config.refuse("attention_bias", True, "false (q_lora_rank = null)")
     embedding = rope(config, replace(sizes, head_dim=rope_dim))
     keys = written(
         mla=mla,
@@ -102,7 +102,7 @@ def layers(config: Config, sizes: Shape, keys: Plain, sparse: Plain, *, first_de
     mixer = {"type": "attention", "attention": keys}
     gate = config.choice("hidden_act", "silu", GATED)
     if bias and dense < sizes.layers:
-        config.refuse("mlp_bias", True, "false, where there are experts: these have no biases")
+        config.refuse("mlp_bias", True, "false (n_routed_experts ≥ 1)")
     wide = written(type="gated_mlp", activation=gate, bias=bias)
     narrow = {"type": "moe", "activation": gate, "moe": sparse}
     return [
@@ -116,7 +116,7 @@ def experts(config: Config, defaults: dict[str, Any], *, top_k: int, scale: floa
     n_experts = config.integer("n_routed_experts", defaults["n_routed_experts"])
     chosen = config.integer("num_experts_per_tok", top_k)
     if chosen > n_experts:
-        config.refuse("num_experts_per_tok", chosen, f"at most n_routed_experts, {n_experts}")
+        config.refuse("num_experts_per_tok", chosen, f"≤ n_routed_experts = {n_experts}")
     return {
         "experts": n_experts,
         "top_k": chosen,
@@ -132,12 +132,12 @@ def groups(config: Config, moe: Plain, n_groups: int | None, limit: int | None, 
     """Expert groups, where they limit the choice."""
     n_experts, top_k = moe["experts"], moe["top_k"]
     if n_groups is None or limit is None:
-        config.refuse("n_group" if n_groups is None else "topk_group", None, "a number, as groups limit the choice")
+        config.refuse("n_group" if n_groups is None else "topk_group", None, "integer ≥ 1")
         return {}
     if n_experts % n_groups:
-        config.refuse("n_group", n_groups, f"a divisor of n_routed_experts, {n_experts}")
+        config.refuse("n_group", n_groups, f"n_routed_experts % n_group = 0, n_routed_experts = {n_experts}")
     elif limit > n_groups or limit * (n_experts // n_groups) < top_k:
-        config.refuse("topk_group", limit, f"at most n_group, {n_groups}, with {top_k} experts in so many groups")
+        config.refuse("topk_group", limit, f"≤ n_group = {n_groups}, ≥ {-(-top_k * n_groups // n_experts)}")
     elif limit < n_groups:
         return {"n_groups": n_groups, "balance": {"group_limit": limit, **score}}
     return {}

@@ -36,7 +36,7 @@ def read(config: Config) -> Parts:
     }
     n_groups, limit = config.optional_integer("n_group", 8), config.optional_integer("topk_group", 4)
     if n_groups and moe["experts"] // n_groups < 2:
-        config.refuse("n_group", n_groups, "groups of at least 2 experts")
+        config.refuse("n_group", n_groups, "n_routed_experts / n_group ≥ 2")
     moe |= deepseek.groups(config, moe, n_groups, limit)
     config.neutral("topk_method", "noaux_tc")
     config.neutral("scoring_func", "sigmoid")

@@ -178,13 +178,13 @@ def positions(config: Config, shape: Shape) -> tuple[int, Plain, float]:
     share = config.optional_positive("partial_rotary_factor") or (older / shape.head_dim if older else ROTATED)
     value = config.value("rope_scaling") or config.value("rope_parameters") or {}
     if not isinstance(value, dict):
-        config.refuse("rope_parameters", value, "{...}, null")
+        config.refuse("rope_parameters", value, "{…}, null")
         value = {}
     main, compress = value.get("main"), value.get("compress")
     if isinstance(main, dict) and isinstance(compress, dict):
         shares = {main.get("partial_rotary_factor", 1.0), compress.get("partial_rotary_factor", 1.0)}
         if len(shares) > 1 or main.get("rope_type", main.get("type", "default")) != "default":
-            config.refuse("rope_parameters.main", main, "rope_type default, partial_rotary_factor as in compress")
+            config.refuse("rope_parameters.main", main, "{rope_type: default, partial_rotary_factor: compress}")
         theta, share = main.get("rope_theta", theta), shares.pop()
     else:
         flat = {key: item for key, item in value.items() if key not in ("main", "compress")}
@@ -204,7 +204,9 @@ def _rotated(config: Config, share: Any, head_dim: int) -> int:
     is_number = isinstance(share, int | float) and not isinstance(share, bool) and 0 < share <= 1
     width = int(head_dim * share) if is_number else 0
     if width < 2 or width % 2:
-        config.refuse("partial_rotary_factor", share, f"a number that makes an even width of head_dim, {head_dim}")
+        config.refuse(
+            "partial_rotary_factor", share, f"partial_rotary_factor · head_dim ∈ {{2, 4, …}}, head_dim = {head_dim}"
+        )
         return 2
     return width
 
@@ -213,7 +215,7 @@ def attention(config: Config, shape: Shape) -> Plain:
     """The keys that all kinds of attention share."""
     groups = config.integer("o_groups", 8)
     if shape.n_heads % groups:
-        config.refuse("o_groups", groups, f"a divisor of num_attention_heads, {shape.n_heads}")
+        config.refuse("o_groups", groups, f"num_attention_heads % o_groups = 0, num_attention_heads = {shape.n_heads}")
     return written(
         n_kv_heads=1,
         v_from_k=True,
@@ -231,7 +233,7 @@ def compressions(config: Config, rope_dim: int) -> dict[str, Plain]:
     """The keys of `compression` by kind of layer."""
     rates = config.value("compress_rates") or {}
     if not isinstance(rates, dict):
-        config.refuse("compress_rates", rates, "{...}, null")
+        config.refuse("compress_rates", rates, "{…}, null")
         rates = {}
     csa, hca = (
         config.part({"rate": rates.get(kind)} if rates.get(kind) is not None else {}).integer("rate", default)
@@ -249,7 +251,7 @@ def compressions(config: Config, rope_dim: int) -> dict[str, Plain]:
         "learnable": False,
     }
     if width < rope_dim:
-        config.refuse("index_head_dim", width, f"at least as many as are rotated, {rope_dim}")
+        config.refuse("index_head_dim", width, f"≥ {rope_dim}")
     top_k = config.integer("index_topk", 512)
     return {
         CSA: {"type": "csa", "m_block": csa, "indexer": indexer, "top_k_blocks": top_k},
@@ -279,7 +281,7 @@ def routings(config: Config, layers: int) -> list[str]:
 
 def _of_each_layer(config: Config, key: str, found: Any, allowed: tuple[str, ...], layers: int) -> list[str]:
     if not isinstance(found, list) or len(found) < layers or any(kind not in allowed for kind in found):
-        config.refuse(key, found, f"{layers} times {' | '.join(allowed)}")
+        config.refuse(key, found, f"[{' | '.join(allowed)}, …] × {layers}")
         return [allowed[-1]] * layers
     return found[:layers]
 
@@ -289,7 +291,7 @@ def experts(config: Config, *, hashed: bool) -> Plain:
     n_experts = config.integer("n_routed_experts", 256)
     top_k = config.integer("num_experts_per_tok", 6)
     if top_k > n_experts:
-        config.refuse("num_experts_per_tok", top_k, f"at most n_routed_experts, {n_experts}")
+        config.refuse("num_experts_per_tok", top_k, f"≤ n_routed_experts = {n_experts}")
     affinity = config.choice("scoring_func", "sqrtsoftplus", {"sqrtsoftplus": "sqrt_softplus", "sigmoid": "sigmoid"})
     moe = {
         "experts": n_experts,

@@ -95,7 +95,7 @@ def ssm(config: Config, d_model: int) -> Plain:
     automatic = config.value("mamba_d_head", "auto") == "auto"
     head_dim = max(inner // n_heads, 1) if automatic else config.integer("mamba_d_head", 64)
     if n_heads * head_dim != inner:
-        config.refuse("mamba_n_heads", n_heads, f"the inner width {inner} over mamba_d_head")
+        config.refuse("mamba_n_heads", n_heads, f"{inner / head_dim:g} = {inner} / mamba_d_head")
     normed = config.boolean("mamba_rms_norm", False)
     before = config.boolean("mamba_norm_before_gate", True)
     factors = dict(zip(("gate", "input", "b", "c", "dt"), numbers(config, "ssm_multipliers", 5), strict=True))

@@ -56,7 +56,7 @@ def sizes(config: Config) -> Shape:
     d_model = config.integer("n_embd", 768)
     n_heads = config.integer("n_head", 12)
     if d_model % n_heads:
-        config.refuse("n_head", n_heads, f"a divisor of n_embd, {d_model}")
+        config.refuse("n_head", n_heads, f"n_embd % n_head = 0, n_embd = {d_model}")
     return Shape(
         d_model=d_model,
         vocab_size=config.integer("vocab_size", 50257),

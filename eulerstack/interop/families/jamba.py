@@ -100,7 +100,7 @@ def experts(config: Config) -> Plain:
     n_experts = config.integer("num_experts", 16)
     top_k = config.integer("num_experts_per_tok", 2)
     if n_experts > 1 and top_k > n_experts:
-        config.refuse("num_experts_per_tok", top_k, f"at most num_experts, {n_experts}")
+        config.refuse("num_experts_per_tok", top_k, f"≤ num_experts = {n_experts}")
     balanced = config.boolean("output_router_logits", False)
     coefficient = config.number("router_aux_loss_coef", 0.001)
     return {
@@ -117,7 +117,7 @@ def every(config: Config, name: str, period: int, offset: int) -> Callable[[int]
     period = config.integer(f"{name}_period", period)
     offset = config.integer(f"{name}_offset", offset, least=0)
     if offset >= period:
-        config.refuse(f"{name}_offset", offset, f"below {name}_period, {period}")
+        config.refuse(f"{name}_offset", offset, f"< {name}_period = {period}")
     return lambda index: index % period == offset
 
 

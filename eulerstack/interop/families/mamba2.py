@@ -23,7 +23,7 @@ def read(config: Config) -> Parts:
     config.ignore("time_step_rank")  # Mamba-1's
     n_heads = config.integer("num_heads", 128)
     if n_heads * keys["head_dim"] != keys["expand"] * d_model:
-        allowed = f"expand · hidden_size / head_dim, {keys['expand'] * d_model / keys['head_dim']:g}"
+        allowed = f"expand · hidden_size / head_dim = {keys['expand'] * d_model / keys['head_dim']:g}"
         config.refuse("num_heads", n_heads, allowed)
     config.ignore("norm_before_gate")  # written by the converter of old checkpoints, read by nothing
     return mamba.stack(config, d_model, keys, layers=64, tied=False)
@@ -36,7 +36,7 @@ def bounds(config: Config, key: str) -> Plain:
         return {}
     pair = [number(item) for item in value] if isinstance(value, list) else []
     if len(pair) != 2 or any(n is None for n in pair):
-        config.refuse(key, value, "[least, most]")
+        config.refuse(key, value, "[number, number]")
         return {}
     low, high = pair
     return ({"dt_min": low} if low else {}) | ({"dt_max": high} if high != math.inf else {})

@@ -76,7 +76,7 @@ def experts(config: Config) -> dict:
     n_experts = config.integer("num_local_experts", 8)
     top_k = config.integer("num_experts_per_tok", 2)
     if top_k > n_experts:
-        config.refuse("num_experts_per_tok", top_k, f"at most num_local_experts, {n_experts}")
+        config.refuse("num_experts_per_tok", top_k, f"≤ num_local_experts = {n_experts}")
     balanced = config.boolean("output_router_logits", False)
     coefficient = config.number("router_aux_loss_coef", 0.001)
     jitter = config.number("router_jitter_noise", 0.0)

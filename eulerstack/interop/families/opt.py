@@ -79,7 +79,7 @@ def sizes(config: Config) -> Shape:
     d_model = config.integer("hidden_size", 768)
     n_heads = config.integer("num_attention_heads", 12)
     if d_model % n_heads:
-        config.refuse("num_attention_heads", n_heads, f"a divisor of hidden_size, {d_model}")
+        config.refuse("num_attention_heads", n_heads, f"hidden_size % num_attention_heads = 0, hidden_size = {d_model}")
     return Shape(
         d_model=d_model,
         vocab_size=config.integer("vocab_size", 50272),

@@ -111,7 +111,7 @@ def delta_net(config: Config) -> Plain:
         "d_conv": config.integer("linear_conv_kernel_dim", 4),
     }
     if keys["n_value_heads"] % keys["n_heads"]:
-        multiples = f"a multiple of linear_num_key_heads, {keys['n_heads']}"
+        multiples = f"{keys['n_heads']}, {2 * keys['n_heads']}, …"
         config.refuse("linear_num_value_heads", keys["n_value_heads"], multiples)
     return keys
 
@@ -122,7 +122,7 @@ def kinds(config: Config, layers: int) -> list[str]:
     default = ["linear_attention" if (index + 1) % interval else "full_attention" for index in range(layers)]
     found = config.value("layer_types") or default
     if not isinstance(found, list) or len(found) != layers or any(kind not in KINDS for kind in found):
-        config.refuse("layer_types", found, f"{layers} times {' | '.join(KINDS)}")
+        config.refuse("layer_types", found, f"[{' | '.join(KINDS)}, …] × {layers}")
         found = default
     return [KINDS[kind] for kind in found]
 
@@ -131,7 +131,7 @@ def sparse(config: Config, layers: int) -> list[str]:
     """Which layers have experts: every `decoder_sparse_step`-th, but those of `mlp_only_layers`."""
     step, dense = config.integer("decoder_sparse_step", 1), config.value("mlp_only_layers") or []
     if not isinstance(dense, list) or any(type(index) is not int for index in dense):
-        config.refuse("mlp_only_layers", dense, "a list of layers")
+        config.refuse("mlp_only_layers", dense, "[integer, …]")
         dense = []
     none = config.integer("num_experts", 512, least=0) == 0
     return ["" if none or index in dense or (index + 1) % step else "_moe" for index in range(layers)]
@@ -142,7 +142,7 @@ def experts(config: Config) -> Plain:
     n_experts = config.integer("num_experts", 512, least=0)
     top_k = config.integer("num_experts_per_tok", 10)
     if 0 < n_experts < top_k:
-        config.refuse("num_experts_per_tok", top_k, f"at most num_experts, {n_experts}")
+        config.refuse("num_experts_per_tok", top_k, f"≤ num_experts = {n_experts}")
     coefficient = config.number("router_aux_loss_coef", 0.001)
     return {
         "experts": n_experts,

@@ -1,0 +1,41 @@
+"""Why something failed, in the reader's language: what Python, the system and file formats say in English only."""
+
+import errno
+import json
+from dataclasses import dataclass, field
+
+from eulerstack import i18n
+
+_DOMAIN = "reasons"
+
+
+@dataclass(frozen=True)
+class Reason:
+    """A parameter that is words itself; looked up in the language in which its message is shown."""
+
+    key: str
+    params: dict[str, object] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return i18n.text(_DOMAIN, self.key, **self.params)
+
+
+def reason(failure: BaseException) -> Reason | str:
+    """What went wrong. A system's error number that has no text here shows as its name (`ESTALE`), an exception of
+    another library in its own words.
+    """
+    match failure:
+        case BaseException(args=(Reason() as told, *_)):
+            return told
+        case OSError(errno=int(number)):
+            name = errno.errorcode.get(number, str(number))
+            return Reason(name) if i18n.has(_DOMAIN, name) else name
+        case json.JSONDecodeError(lineno=line, colno=column):
+            return Reason("not-json", {"line": line, "column": column})
+        case UnicodeDecodeError(start=start):
+            return Reason("not-utf8", {"byte": start})
+        case RecursionError():
+            return Reason("too-deep")
+        case ValueError() if "null" in str(failure):  # os.stat and open: a NUL inside a path
+            return Reason("nul")
+    return str(failure)
