@@ -11,10 +11,10 @@ from typing import Any
 
 from eulerstack import __version__
 from eulerstack.compiler.tokenizer import SpecialIds
-from eulerstack.ir.laws import InitPolicy, laws
+from eulerstack.ir.laws import InitPolicy, laws_of
 from eulerstack.ir.modules import Numbered, number_modules
 from eulerstack.ir.nodes import DepthGating, Integrator, Layer, Merge, Model, Node, Parallel, Stream
-from eulerstack.ir.parameters import entry_width, fp32_patterns
+from eulerstack.ir.parameters import entry_width, fp32_patterns, parameter_table
 from eulerstack.ir.print import plain_schedule, to_plain
 from eulerstack.ir.reserved import insert
 from eulerstack.ir.tissue import lateral_config
@@ -54,7 +54,8 @@ def config_dict(model: Model, ids: SpecialIds | None = None) -> Plain:
     """The content of config.json. `ids` are the special tokens of the tokenizer saved beside it, if there is one."""
     ids = ids or SpecialIds()
     plain = to_plain(replace(model, reserved={}))
-    found = laws(model)
+    policy = InitPolicy.of(model)
+    found = laws_of(policy, parameter_table(model))
     return {
         "model_type": MODEL_TYPE,
         "architectures": [CAUSAL_LM],
@@ -63,7 +64,8 @@ def config_dict(model: Model, ids: SpecialIds | None = None) -> Plain:
         "num_hidden_layers": len(model.schedule),
         "rope_parameters": _rope_parameters(model),
         "tie_word_embeddings": model.head.tie_weights,
-        "initializer_range": InitPolicy.of(model).std,
+        "initializer_range": policy.std,
+        "readout_multiplier": policy.readout_multiplier,
         "use_cache": True,
         "bos_token_id": ids.bos,
         "eos_token_id": ids.eos,

@@ -58,10 +58,10 @@ def _unconstrained(n: int, d: int, read: int) -> Iterator[Parameter]:
     alpha = [value for row in range(n) for value in (float(row == read), *(float(row == c) for c in range(n)))]
     yield _fp32("norm_weight", (d,), ONES)
     yield _fp32("static_alpha", (n, n + 1), Init("values", values=tuple(alpha)))
-    yield _fp32("dynamic_alpha", (d, n + 1), ZEROS)
+    yield _fp32("dynamic_alpha", (d, n + 1), Init("zeros", fan_in=d, fan_out=n + 1))
     yield _fp32("alpha_scale", (1,), SMALL_SCALE)
     yield _fp32("static_beta", (n,), ONES)
-    yield _fp32("dynamic_beta", (d,), ZEROS)
+    yield _fp32("dynamic_beta", (d,), Init("zeros", fan_in=d, fan_out=1))
     yield _fp32("beta_scale", (1,), SMALL_SCALE)
 
 

@@ -1,16 +1,18 @@
 """How each tensor starts: the model-wide policy `training_hints.init` turned into one concrete law per tensor.
 
 A law is a plain mapping, `{"law": "normal", "std": 0.02}`, that the weight writer and the runtime's `_init_weights`
-both read; nothing about initialisation is decided anywhere else.
+both read; nothing about initialisation is decided anywhere else. Under μP a tensor that learns slower in a wider model
+says by what its learning rate is multiplied: `{"law": "normal", "std": 0.01, "lr_scale": 0.25}`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
 from typing import Any, Literal
 
 from eulerstack.ir.modules import depth
 from eulerstack.ir.nodes import Model
 from eulerstack.ir.parameters import parameter_table
+from eulerstack.ir.width import growing_fan_in, growing_fan_out
 from eulerstack.schema.base import Init, Parameter
 
 Law = dict[str, Any]
@@ -24,26 +26,58 @@ class InitPolicy:
     - scaled: the same, and matrices that write to the residual stream divided by √(2·layers) (GPT-2, Radford 2019).
     - xavier: U(±√(6 / (fan_in + fan_out))) for matrices, N(0, init_std²) for embeddings (Glorot 2010).
     - small: N(0, 2/(5·d_model)) for every matrix (Nguyen & Salazar 2019).
+
+    Under μP (Yang 2022, table 8) the policy sets the scale at `scaling.base_width`, whose fans are m = d_model/base_width
+    times smaller. A matrix whose fan_in grows with the width is divided by √m and learns with 1/m of the learning rate;
+    the readout, tied or not, keeps both, and its logits are divided by m instead (`readout_multiplier`).
     """
 
     name: Literal["normal_0.02", "scaled", "xavier", "small"]
     init_std: float
     d_model: int
     layers: int
+    multiplier: float = 1.0
+    wide_in: frozenset[str] = frozenset()
+    wide_out: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, model: Model) -> "InitPolicy":
         """The policy that the model's training_hints name."""
         hints = model.training_hints
-        return cls(name=hints["init"], init_std=hints["init_std"], d_model=model.d_model, layers=depth(model.schedule))
+        policy = cls(
+            name=hints["init"], init_std=hints["init_std"], d_model=model.d_model, layers=depth(model.schedule)
+        )
+        if hints["scaling"]["parametrization"] == "standard":
+            return policy
+        return replace(
+            policy,
+            multiplier=model.d_model / hints["scaling"]["base_width"],
+            wide_in=growing_fan_in(model),
+            wide_out=growing_fan_out(model),
+        )
 
     @property
     def std(self) -> float:
         """The standard deviation of an ordinary matrix: what config.json calls initializer_range."""
-        return sqrt(2 / (5 * self.d_model)) if self.name == "small" else self.init_std
+        return sqrt(2 * self.multiplier / (5 * self.d_model)) if self.name == "small" else self.init_std
 
-    def law(self, init: Init) -> Law:
-        """The concrete law of a tensor that starts as `init`."""
+    @property
+    def readout_multiplier(self) -> float:
+        """What logits are multiplied by, besides `head.logit_scale`."""
+        return 1 / self.multiplier
+
+    def law(self, parameter: Parameter) -> Law:
+        """The concrete law of a tensor."""
+        slower = parameter.name in self.wide_in and parameter.init.kind != "readout" and not parameter.buffer
+        law = self._at_base(parameter)
+        if not slower or self.multiplier == 1:
+            return law
+        if parameter.init.kind in MATRICES:
+            law |= {key: law[key] / sqrt(self.multiplier) for key in ("std", "low", "high") if key in law}
+        return law | {"lr_scale": 1 / self.multiplier}
+
+    def _at_base(self, parameter: Parameter) -> Law:
+        init = parameter.init
         match init.kind:
             case "zeros" | "ones":
                 return {"law": init.kind}
@@ -53,21 +87,27 @@ class InitPolicy:
                 return {"law": "values", "values": list(init.values)}
             case "embedding":
                 return {"law": "normal", "std": self.std}
-            case "hidden" | "residual" | "readout" | "router":
-                return self._matrix(init)
+            case kind if kind in MATRICES:
+                return self._matrix(parameter.name, init)
             case own:
                 return {"law": own, **dict(init.arguments)}
 
-    def _matrix(self, init: Init) -> Law:
+    def _matrix(self, name: str, init: Init) -> Law:
         own_std = dict(init.arguments).get("std")
         if own_std is not None:
             return {"law": "normal", "std": own_std}
         if self.name == "xavier":
-            bound = sqrt(6 / (init.fan_in + init.fan_out))
+            fan_in = init.fan_in / (self.multiplier if name in self.wide_in else 1)
+            fan_out = init.fan_out / (self.multiplier if name in self.wide_out else 1)
+            bound = sqrt(6 / (fan_in + fan_out))
             return {"law": "uniform", "low": -bound, "high": bound}
         if self.name == "scaled" and init.kind == "residual":
             return {"law": "normal", "std": self.std / sqrt(2 * self.layers)}
         return {"law": "normal", "std": self.std}
+
+
+MATRICES = ("hidden", "residual", "readout", "router")
+"""The kinds of Init whose scale the policy sets."""
 
 
 def laws(model: Model) -> dict[str, Law]:
@@ -77,4 +117,4 @@ def laws(model: Model) -> dict[str, Law]:
 
 def laws_of(policy: InitPolicy, parameters: tuple[Parameter, ...]) -> dict[str, Law]:
     """The law of each of these tensors, by the name it bears here."""
-    return {parameter.name: policy.law(parameter.init) for parameter in parameters}
+    return {parameter.name: policy.law(parameter) for parameter in parameters}

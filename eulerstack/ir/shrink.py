@@ -11,16 +11,14 @@ from dataclasses import replace
 from math import isclose, sqrt
 from typing import TypeVar
 
-from eulerstack.diagnostics import Source
-from eulerstack.dsl import resolve
+from eulerstack.ir.canonical import lowered
 from eulerstack.ir.fold import Run, fold
 from eulerstack.ir.lower import lower
 from eulerstack.ir.nodes import Integrator, Layer, Model, Node, Parallel, Stream
 from eulerstack.ir.print import to_plain
 from eulerstack.ir.shrink_templates import HEAD_DIM, Plain, Scale, shrink_template
 from eulerstack.ir.totals import count
-from eulerstack.ir.yaml_text import dump
-from eulerstack.schema import Spec, check
+from eulerstack.schema import Spec
 
 VOCAB_SIZE = 320
 MAX_SEQ_LEN = 256
@@ -54,19 +52,7 @@ def _twin(model: Model, d_model: int, largest_ff: int) -> Model:
     for block in model.blocks:
         shrink_template(plain["layer_templates"][block.name], scale, scale.wide(block.d_model))
     _shrink_sections(plain, scale)
-    return _lowered(plain)
-
-
-def _lowered(plain: Plain) -> Model:
-    checked = check(resolve(Source("<twin>", dump(plain)), _no_base))
-    if checked.spec is None:
-        faults = "\n".join(str(diagnostic) for diagnostic in checked.diagnostics)
-        raise AssertionError(f"a twin must be a valid spec:\n{faults}")
-    return lower(checked.spec)
-
-
-def _no_base(name: str, source: Source) -> Source:
-    raise AssertionError("a canonical spec extends nothing")
+    return lowered(plain, "twin")
 
 
 def _shrink_model(plain: Plain, model: Model, scale: Scale) -> None:

@@ -32,8 +32,6 @@ def _block(block: Block) -> Iterator[Finding]:
 
 def _sections(model: Model) -> Iterator[Finding]:
     hints = model.training_hints
-    if hints["scaling"]["parametrization"] != "standard":
-        yield "training_hints.scaling.parametrization", hints["scaling"]["parametrization"]
     for name, coefficient in hints["differentiation_objectives"].items():
         if coefficient:
             yield f"training_hints.differentiation_objectives.{name}", name
