@@ -21,11 +21,14 @@ def weightless_rms(x: torch.Tensor, eps: float) -> torch.Tensor:
 
 
 def sinkhorn(logits: torch.Tensor, iterations: int) -> torch.Tensor:
-    """A nearly doubly stochastic matrix: softmax over rows, then columns and rows normalised in turn, columns last."""
+    """A nearly doubly stochastic matrix: softmax over rows, then columns and rows normalised in turn, columns last.
+
+    Without any iteration only the rows have sum 1.
+    """
     C = logits.softmax(dim=-1) + EPS
-    C = C / (C.sum(dim=-2, keepdim=True) + EPS)
-    for _ in range(iterations - 1):
-        C = C / (C.sum(dim=-1, keepdim=True) + EPS)
+    for iteration in range(iterations):
+        if iteration:
+            C = C / (C.sum(dim=-1, keepdim=True) + EPS)
         C = C / (C.sum(dim=-2, keepdim=True) + EPS)
     return C
 

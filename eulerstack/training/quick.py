@@ -80,8 +80,9 @@ def train(
     lr = lr or RATE_AT_64 * 64 / model.config.hidden_size
     length = min(LENGTH, model.config.max_position_embeddings)
     texts = corpus or standard_library()
-    training = pack(tokenizer, texts.train, length)
-    held_out = spread(pack(tokenizer, texts.held_out, length).rows, HELD_OUT_ROWS)
+    add_eos = model.config.v1_extensions["tokenizer_contract"]["add_eos"]
+    training = pack(tokenizer, texts.train, length, add_eos=add_eos)
+    held_out = spread(pack(tokenizer, texts.held_out, length, add_eos=add_eos).rows, HELD_OUT_ROWS)
     before = held_out_loss(model, held_out)
     clock = Clock(seconds, steps or MANY, report)
     trainer = _trainer(model, training, clock, seed=seed, lr=lr)
@@ -98,12 +99,15 @@ def train(
     )
 
 
-def pack(tokenizer: PreTrainedTokenizerBase, documents: Iterable[str], length: int) -> Packed:
-    """Tokenise and pack documents. Raises ValueError when they do not fill one row."""
+def pack(tokenizer: PreTrainedTokenizerBase, documents: Iterable[str], length: int, *, add_eos: bool) -> Packed:
+    """Tokenise and pack documents, each closed by the end-of-text token where `add_eos` says so.
+
+    Raises ValueError when they do not fill one row.
+    """
     ids: list[int] = []
     for document in documents:
         ids += tokenizer(document, add_special_tokens=False, verbose=False).input_ids
-        if tokenizer.eos_token_id is not None:
+        if add_eos and tokenizer.eos_token_id is not None:
             ids.append(tokenizer.eos_token_id)
     rows = len(ids) // length
     if not rows:

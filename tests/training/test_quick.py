@@ -32,13 +32,13 @@ def digest(directory: Path) -> dict[str, str]:
 
 def test_documents_are_packed_in_order_each_closed(directory: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=True)
-    packed = quick.pack(tokenizer, ["abc", "de", "fghij"], length=4)
+    packed = quick.pack(tokenizer, ["abc", "de", "fghij"], length=4, add_eos=True)
     ids = tokenizer("abc", add_special_tokens=False).input_ids
     assert packed.rows.shape == (3, 4)  # 10 bytes and 3 ends: the last end is left over
     assert packed.rows[0].tolist() == [*ids, tokenizer.eos_token_id]
     assert tokenizer.decode(packed.rows.flatten(), skip_special_tokens=True) == "abcdefghij"
     with pytest.raises(ValueError, match="fewer than one row"):
-        quick.pack(tokenizer, ["abc"], length=8)
+        quick.pack(tokenizer, ["abc"], length=8, add_eos=False)
 
 
 def test_held_out_rows_come_from_all_over() -> None:
