@@ -2,7 +2,8 @@
 
 A spec is named by a path, a preset's name or a name that a notebook bound, or given as a `Source` or as YAML text (a
 string of more than one line). A wrong spec raises an EulerStackError with all its errors; only `validate` reports them
-instead. Nothing but `import_model`, `import_spec` and `register` loads torch.
+instead. Nothing but `import_model`, `import_spec` and `register` loads torch; each function loads what it alone needs,
+so that `validate`, `schema` and `presets` start fast.
 """
 
 from collections.abc import Callable, Iterable
@@ -10,28 +11,39 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from eulerstack import library
-from eulerstack.compiler import Progress, check_supported, compile_model, write_json_file
-from eulerstack.compiler.tokenizer import Mode
-from eulerstack.diagnostics import Diagnostic, EulerStackError, Severity, Source, Span, collect, error, in_text_order
+from eulerstack.diagnostics import (
+    Diagnostic,
+    EulerStackError,
+    Severity,
+    Source,
+    Span,
+    collect,
+    error,
+    in_text_order,
+    reason,
+)
 from eulerstack.diagnostics.suggest import nearest
 from eulerstack.dsl import Document, examine, read_file, relative_lookup
 from eulerstack.ir.lower import lower
 from eulerstack.ir.nodes import Model
 from eulerstack.ir.print import print_yaml
 from eulerstack.ir.realism import realism
-from eulerstack.ir.shrink import shrink as twin_of
 from eulerstack.library import Preset
-from eulerstack.results.compilation import Compilation
-from eulerstack.results.drawing import Picture
-from eulerstack.results.explanation import Explanation
-from eulerstack.results.key_table import KeyTable
-from eulerstack.results.preset_list import PresetList
 from eulerstack.results.report import Report
 from eulerstack.results.spec_text import SpecText
 from eulerstack.schema import Spec, check
-from eulerstack.schema.describe import describe
+
+if TYPE_CHECKING:
+    from eulerstack.compiler import Progress
+    from eulerstack.compiler.tokenizer import Mode
+    from eulerstack.results.compilation import Compilation
+    from eulerstack.results.drawing import Picture
+    from eulerstack.results.explanation import Explanation
+    from eulerstack.results.key_table import KeyTable
+    from eulerstack.results.preset_list import PresetList
 
 Ref = str | Path | Source | SpecText
 """What names a spec: a path, a preset's name, a bound name, YAML text, or a text as it is."""
@@ -92,8 +104,10 @@ def validate(ref: Ref) -> Report:
     return Report(text, found, loaded.model if loaded else None)
 
 
-def explain(ref: Ref) -> Explanation:
+def explain(ref: Ref) -> "Explanation":
     """The layers, exact sizes and cache of a spec's model. Raises EulerStackError for a wrong spec."""
+    from eulerstack.results.explanation import Explanation
+
     loaded = load(ref)
     return Explanation(loaded.source, loaded.model)
 
@@ -104,17 +118,20 @@ def compile(
     output: str | Path | None = None,
     output_dir: str | Path | None = None,
     overwrite: bool = False,
-    tokenizer: Mode = "auto",
+    tokenizer: "Mode" = "auto",
     seed: int | None = None,
     twin: bool = False,
     dry_run: bool = False,
-    progress: Callable[[Progress], None] | None = None,
-) -> Compilation:
+    progress: "Callable[[Progress], None] | None" = None,
+) -> "Compilation":
     """Compile a spec, or with `twin` its tiny twin: the JSON runtime configuration to `output`, a model directory to
     `output_dir`, both, or neither. With `dry_run` everything is checked and nothing written.
 
     Raises EulerStackError for a wrong spec, a primitive that is not built yet, a place that may not be written.
     """
+    from eulerstack.compiler import check_supported, compile_model, write_json_file
+    from eulerstack.results.compilation import Compilation
+
     loaded = load(ref)
     locate = partial(_authored_span, loaded.spec)
     check_supported(loaded.model, locate)
@@ -152,13 +169,14 @@ def import_model(
     output_dir: str | Path,
     *,
     overwrite: bool = False,
-    progress: Callable[[Progress], None] | None = None,
-) -> Compilation:
+    progress: "Callable[[Progress], None] | None" = None,
+) -> "Compilation":
     """Convert a HuggingFace directory of a known family, weights and all, to a directory of ours.
 
     Raises EulerStackError for what cannot be imported exactly. No code of the directory is run.
     """
     from eulerstack import interop
+    from eulerstack.results.compilation import Compilation
 
     imported = interop.import_model(directory, output_dir, overwrite=overwrite, progress=progress)
     text = Source(SPEC_FILE, imported.yaml)
@@ -172,19 +190,26 @@ def import_spec(directory: str | Path) -> SpecText:
     return SpecText(interop.import_spec(directory).source)
 
 
-def draw(ref: Ref) -> Picture:
+def draw(ref: Ref) -> "Picture":
     """The schedule of a spec's model as a picture. Raises EulerStackError for a wrong spec."""
+    from eulerstack.results.drawing import Picture
+
     loaded = load(ref)
     return Picture(loaded.source, loaded.model)
 
 
-def schema(path: str = "") -> KeyTable:
+def schema(path: str = "") -> "KeyTable":
     """The keys of the language at `path`: type, range, default, meaning. Raises ValidationError for no such place."""
+    from eulerstack.results.key_table import KeyTable
+    from eulerstack.schema.describe import describe
+
     return KeyTable(describe(path))
 
 
-def presets() -> PresetList:
+def presets() -> "PresetList":
     """The presets that come with the package: a list of `Preset` that shows itself as a table."""
+    from eulerstack.results.preset_list import PresetList
+
     return PresetList(library.presets())
 
 
@@ -216,8 +241,7 @@ def write_text(path: str | Path, text: str, *, overwrite: bool = False) -> None:
     except FileExistsError:
         raise error("file-exists", params={"path": path}) from None
     except (OSError, ValueError) as failure:  # ValueError: a NUL inside the path
-        reason = getattr(failure, "strerror", None) or str(failure)
-        raise error("cannot-write", params={"path": path, "reason": reason}) from None
+        raise error("cannot-write", params={"path": path, "reason": reason(failure)}) from None
 
 
 def _examine(text: Source) -> tuple[Loaded | None, list[Diagnostic]]:
@@ -239,6 +263,8 @@ def _examine(text: Source) -> tuple[Loaded | None, list[Diagnostic]]:
 
 
 def _twin(loaded: Loaded) -> Source:
+    from eulerstack.ir.shrink import shrink as twin_of
+
     return Source(f"{loaded.model.name}-tiny.yml", print_yaml(twin_of(loaded.model)))
 
 

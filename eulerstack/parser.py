@@ -1,13 +1,13 @@
 """argparse as the command line and the magics need it: mistakes are diagnostics, its own words are translated."""
 
 import argparse
-import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from eulerstack import i18n
 from eulerstack.diagnostics import EulerStackError, error
+from eulerstack.diagnostics.cells import cells, wrap
 from eulerstack.diagnostics.suggest import nearest
 
 
@@ -56,36 +56,26 @@ class Parser(argparse.ArgumentParser):
 class _Formatter(argparse.HelpFormatter):
     """Wraps by terminal cells: a Hangul syllable or a Han character fills two."""
 
+    class _Section(argparse.HelpFormatter._Section):
+        def format_help(self) -> str:
+            """argparse sets its own colon behind a heading; here it is the language's."""
+            colon = i18n.text("cli", "argparse.colon")
+            return super().format_help().replace(f"{self.heading}:\n", f"{self.heading}{colon}\n", 1)
+
     def __init__(self, prog: str):
         super().__init__(prog, max_help_position=30)
+
+    def _format_usage(self, usage: Any, actions: Any, groups: Any, prefix: str | None) -> str:
+        """argparse counts characters where cells count: ASCII letters that fill as many stand in for the prefix."""
+        prefix = _argparse_word("usage: ") if prefix is None else prefix
+        stand_in = "u" * cells(prefix)
+        return super()._format_usage(usage, actions, groups, stand_in).replace(stand_in, prefix, 1)
 
     def _split_lines(self, text: str, width: int) -> list[str]:
         return list(wrap(text, width))
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         return "\n".join(indent + line for line in wrap(text, width - len(indent)))
-
-
-def wrap(text: str, width: int) -> Iterator[str]:
-    """Lines of at most `width` terminal cells; a word that is longer is cut where its characters are wide."""
-    line = ""
-    for word in text.split():
-        candidate = f"{line} {word}" if line else word
-        if line and cells(candidate) > width:
-            yield line
-            candidate = word
-        line = candidate
-        while cells(line) > width and cells(line) > len(line):
-            cut = next(n for n in range(len(line), 0, -1) if cells(line[:n]) <= width or n == 1)
-            yield line[:cut]
-            line = line[cut:]
-    if line:
-        yield line
-
-
-def cells(text: str) -> int:
-    """How many terminal cells the text fills."""
-    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
 
 
 ARGPARSE_WORDS = {

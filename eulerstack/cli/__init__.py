@@ -1,28 +1,88 @@
 """Layer 5: the command line. One file per command; `main` speaks the language, runs one and gives its exit code."""
 
+import gc
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from eulerstack import i18n
 from eulerstack.arguments import parse, split_language
-from eulerstack.cli import compile, demo, draw, explain, import_model, presets, schema, shrink, terminal, validate
+from eulerstack.cli import terminal
 from eulerstack.diagnostics import EulerStackError
 from eulerstack.diagnostics.catalogue import CATALOGUE
 
+
+def _validate(call: Namespace) -> int:
+    from eulerstack.cli import validate
+
+    return validate.run(call)
+
+
+def _explain(call: Namespace) -> int:
+    from eulerstack.cli import explain
+
+    return explain.run(call)
+
+
+def _compile(call: Namespace) -> int:
+    from eulerstack.cli import compile
+
+    return compile.run(call)
+
+
+def _import(call: Namespace) -> int:
+    from eulerstack.cli import import_model
+
+    return import_model.run(call)
+
+
+def _schema(call: Namespace) -> int:
+    from eulerstack.cli import schema
+
+    return schema.run(call)
+
+
+def _presets(call: Namespace) -> int:
+    from eulerstack.cli import presets
+
+    return presets.run(call)
+
+
+def _shrink(call: Namespace) -> int:
+    from eulerstack.cli import shrink
+
+    return shrink.run(call)
+
+
+def _draw(call: Namespace) -> int:
+    from eulerstack.cli import draw
+
+    return draw.run(call)
+
+
+def _demo(call: Namespace) -> int:
+    from eulerstack.cli import demo
+
+    return demo.run(call)
+
+
 COMMANDS: dict[str, Callable[[Namespace], int]] = {
-    "validate": validate.run,
-    "explain": explain.run,
-    "compile": compile.run,
-    "import": import_model.run,
-    "schema": schema.run,
-    "presets": presets.run,
-    "shrink": shrink.run,
-    "draw": draw.run,
-    "demo": demo.run,
+    "validate": _validate,
+    "explain": _explain,
+    "compile": _compile,
+    "import": _import,
+    "schema": _schema,
+    "presets": _presets,
+    "shrink": _shrink,
+    "draw": _draw,
+    "demo": _demo,
 }
-"""Each command of the parser and what runs it; a test holds the two equal."""
+"""Each command of the parser and what runs it, loaded when it is called; a test holds the two equal."""
+
+BRIEF = frozenset({"validate", "explain", "schema", "presets", "shrink", "draw"})
+"""Commands that read and answer: over before a garbage collection would have paid for itself."""
 
 VALID, WRONG_SPEC, WRONG_CALL = 0, 1, 2
 INTERRUPTED, BROKEN_PIPE = 130, 141
@@ -56,12 +116,32 @@ def _spoken(words: list[str]) -> int:
 
 def _run(words: list[str]) -> int:
     try:
-        call = parse(words or ["--help"])
+        with _without_overhead():
+            call = parse(words or ["--help"])
+            if call.command in BRIEF:
+                return COMMANDS[call.command](call)
         return COMMANDS[call.command](call)
     except SystemExit as finished:  # --help and --version
         return int(finished.code or 0)
     except EulerStackError as failure:
         return _fail(failure)
+
+
+@contextmanager
+def _without_overhead() -> Iterator[None]:
+    """No garbage collection, and no search of everything installed for plugins of pydantic, of which none is ours."""
+    variable, collecting = "PYDANTIC_DISABLE_PLUGINS", gc.isenabled()
+    searching = variable not in os.environ
+    gc.disable()
+    if searching:
+        os.environ[variable] = "__all__"
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+        if searching:
+            del os.environ[variable]
 
 
 def _fail(failure: EulerStackError) -> int:

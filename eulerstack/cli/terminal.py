@@ -3,23 +3,22 @@
 import io
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, TextIO
-
-from rich.console import Console, RenderableType
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from typing import TYPE_CHECKING, Any, TextIO
 
 from eulerstack import i18n
-from eulerstack.compiler import Progress as Step
 from eulerstack.diagnostics import Diagnostic, Source
 from eulerstack.diagnostics.render import terminal_lines
 from eulerstack.dsl import decode
-from eulerstack.results.shown import Shown
+from eulerstack.results.shown import PLAIN_WIDTH, Shown
 
-FILE_WIDTH = 120
-"""How wide tables are where nobody looks: in a file or a pipe."""
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+    from eulerstack.compiler import Progress as Step
 
 
 def prepare() -> None:
@@ -34,19 +33,24 @@ def spec(name: str) -> str | Source:
     return decode(sys.stdin.buffer.read(), "<stdin>") if name == "-" else name
 
 
-def console(stream: TextIO | None = None) -> Console:
+def console(stream: TextIO | None = None) -> "Console":
     """A rich console on standard output or `stream`: colour on a terminal only, no markup in texts."""
+    from rich.console import Console
+
     file = stream or sys.stdout
-    width = None if file.isatty() else FILE_WIDTH
+    width = None if file.isatty() else PLAIN_WIDTH
     return Console(file=file, width=width, markup=False, highlight=False, emoji=False, color_system="auto")
 
 
-def show(renderable: RenderableType) -> None:
-    """Print a result: rich on a terminal, elsewhere its plain text."""
-    if isinstance(renderable, Shown) and not sys.stdout.isatty():
-        write(str(renderable))
+def show(result: "Shown | RenderableType") -> None:
+    """Print a result, as wide as the terminal is and in its colours; elsewhere its plain text."""
+    if not isinstance(result, Shown):
+        console().print(result)
+    elif sys.stdout.isatty():
+        width = shutil.get_terminal_size((PLAIN_WIDTH, 24)).columns
+        write(result.terminal(width, color=colourful(sys.stdout)))
     else:
-        console().print(renderable)
+        write(str(result))
 
 
 def write(text: str) -> None:
@@ -73,14 +77,16 @@ def colourful(stream: TextIO) -> bool:
 
 
 @contextmanager
-def progress(stream: TextIO) -> Iterator[Callable[[Step], None]]:
+def progress(stream: TextIO) -> "Iterator[Callable[[Step], None]]":
     """A progress bar for writing a model; on a terminal only, and gone when the work is done."""
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
     bars = console(stream)
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     with Progress(*columns, console=bars, transient=True, disable=not bars.is_terminal) as bar:
         task = bar.add_task("", total=None)
 
-        def tell(step: Step) -> None:
+        def tell(step: "Step") -> None:
             bar.update(
                 task,
                 description=i18n.text("cli", f"compile.stage.{step.stage}"),

@@ -1,12 +1,13 @@
 """A diagnostic: a code, a place, the numbers of the case. Its words live in `locales/`."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from eulerstack import i18n
 from eulerstack.diagnostics.catalogue import CATALOGUE
 from eulerstack.diagnostics.span import Span
+from eulerstack.records import dataclass
 
 REPORT_LIMIT = 20
 """How many diagnostics are printed in one run."""

@@ -4,6 +4,7 @@ import html as markup
 from collections.abc import Iterable, Iterator
 
 from eulerstack import i18n
+from eulerstack.diagnostics.cells import cells
 from eulerstack.diagnostics.diagnostic import REPORT_LIMIT, Diagnostic, Severity, printable
 from eulerstack.diagnostics.span import Span
 
@@ -56,7 +57,7 @@ def _excerpt(span: Span) -> list[str]:
         return []
     before, marked, after = _parts(span, line)
     number = f"{span.line:>5} | "
-    return [f"{number}{before}{marked}{after}".rstrip(), f"{' ' * 5} | {' ' * _cells(before)}{_underline(marked)}"]
+    return [f"{number}{before}{marked}{after}".rstrip(), f"{' ' * 5} | {' ' * cells(before)}{_underline(marked)}"]
 
 
 def _parts(span: Span, line: str) -> tuple[str, str, str]:
@@ -66,44 +67,35 @@ def _parts(span: Span, line: str) -> tuple[str, str, str]:
     end = max(start, end)
     sliced = line[max(0, start - WIDTH) : start], line[start : min(end, start + WIDTH)], line[end : end + WIDTH]
     before, marked, after = (_visible(part) for part in sliced)
-    if start > WIDTH or _cells(before) + _cells(marked) + _cells(after) > WIDTH:
+    if start > WIDTH or cells(before) + cells(marked) + cells(after) > WIDTH:
         before = _last_cells(before, WIDTH // 2)
-        marked = _first_cells(marked, WIDTH - _cells(before))
-        after = _first_cells(after, WIDTH - _cells(before) - _cells(marked))
+        marked = _first_cells(marked, WIDTH - cells(before))
+        after = _first_cells(after, WIDTH - cells(before) - cells(marked))
     return before, marked, after
 
 
 def _underline(marked: str) -> str:
-    return "^" + "~" * (max(1, _cells(marked)) - 1)
+    return "^" + "~" * (max(1, cells(marked)) - 1)
 
 
 def _visible(text: str) -> str:
     return printable(text.removeprefix("\ufeff").replace("\t", " " * TAB))
 
 
-def _cells(text: str) -> int:
-    """How many terminal cells the text takes; wide East Asian characters take two."""
-    if text.isascii():
-        return len(text)
-    from rich.cells import cell_len
-
-    return cell_len(text)
-
-
 def _first_cells(text: str, width: int) -> str:
-    if _cells(text) <= width:
+    if cells(text) <= width:
         return text
     kept = text[: max(0, width - 1)]
-    while kept and _cells(kept) >= width:
+    while kept and cells(kept) >= width:
         kept = kept[:-1]
     return f"{kept}…" if width > 0 else ""
 
 
 def _last_cells(text: str, width: int) -> str:
-    if _cells(text) <= width:
+    if cells(text) <= width:
         return text
     kept = text[1 - width :]
-    while _cells(kept) >= width:
+    while cells(kept) >= width:
         kept = kept[1:]
     return f"…{kept}"
 

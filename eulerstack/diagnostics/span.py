@@ -1,9 +1,10 @@
 """Where something stands in a source text."""
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+
+from eulerstack.records import dataclass
 
 LINE_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 """What YAML counts as the end of a line; `str.splitlines` knows more."""

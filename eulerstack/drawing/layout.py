@@ -10,7 +10,6 @@ from functools import cached_property
 from html import escape
 from pathlib import Path
 
-from eulerstack.drawing.dot import to_dot
 from eulerstack.ir.nodes import Model
 
 FORMATS = ("svg", "png", "dot")
@@ -56,6 +55,8 @@ class Drawing:
 
 def draw(model: Model) -> Drawing:
     """The schedule of a model as a picture."""
+    from eulerstack.drawing.dot import to_dot  # `explain` needs no graphviz until somebody looks at the picture
+
     return Drawing(name=model.name, dot=to_dot(model))
 
 

@@ -1,12 +1,12 @@
 """The whole front: text → parsed, inherited, computed tree."""
 
-from dataclasses import dataclass
 
 from eulerstack.diagnostics import Diagnostic, Source, collect, in_text_order
 from eulerstack.dsl.bindings import Bindings
 from eulerstack.dsl.inherit import Lookup, inherit, relative_lookup, without
 from eulerstack.dsl.parser import examine_text
 from eulerstack.dsl.tree import Mapping
+from eulerstack.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,9 @@ whatever the parentheses.
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from fractions import Fraction
+
+from eulerstack.records import dataclass
 
 MAX_LENGTH = 1_000
 """The longest expression, in characters."""

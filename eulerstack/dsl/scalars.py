@@ -9,14 +9,18 @@
 
 import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from eulerstack.dsl.tree import Value
+from eulerstack.records import dataclass
 
 MAX_DIGITS = 64
 """The longest integer that is read; nothing in the language is nearly as large."""
 
-NOT_PRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+# Three sets, kept apart by the look-ahead: one set of wide characters takes longer to compile than a spec to read.
+NOT_PRINTABLE = re.compile(
+    r"[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]|(?=[\ud800-\udfff]).|(?=[\ufeff\ufffe\uffff])."
+)
 """What may not stand in YAML, and as an escape in no value of a spec: names and texts end up on terminals."""
 
 _WORDS: dict[str, Value] = {

@@ -1,9 +1,10 @@
 """The located tree: plain YAML values that know where they stand."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from eulerstack.diagnostics import Span
+from eulerstack.records import dataclass
 
 Path = tuple[str | int, ...]
 """Keys and indices from the root, e.g. `("layer_schedule", 0, "template")`."""

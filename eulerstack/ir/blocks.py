@@ -1,12 +1,13 @@
 """From templates to blocks: one distinct block for each template, override and width of the stream."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
 from eulerstack.diagnostics import EulerStackError, Severity, collect, error
 from eulerstack.dsl.tree import Path
 from eulerstack.ir.nodes import Block, FfnFactors, HyperConnection, Norm, Residual, ShapeChange, State
+from eulerstack.records import dataclass
 from eulerstack.schema.base import Dims
 from eulerstack.schema.ffn import check_ffn, resolve_ffn
 from eulerstack.schema.findings import Findings

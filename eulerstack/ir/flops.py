@@ -1,7 +1,7 @@
 """What a model computes: the work of one call, entry by entry of its schedule. `schema.work` says what is counted."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from eulerstack.ir.modules import EVALUATIONS, bodies_of, ends_streams
 from eulerstack.ir.nodes import Block, DepthGating, HyperConnection, Integrator, Layer, Model, Node, Parallel
@@ -12,6 +12,7 @@ from eulerstack.ir.parameters import (
     shape_change_parameters,
 )
 from eulerstack.ir.tissue import deliveries
+from eulerstack.records import dataclass
 from eulerstack.schema.mixers import Attention
 from eulerstack.schema.work import NOTHING, Call, Work, applied, product, scan, seen_keys, total
 

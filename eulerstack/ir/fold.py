@@ -6,9 +6,9 @@ Main & Lorentz (1984), by comparing the text with itself at every period's check
 
 import heapq
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass
 
 from eulerstack.ir.nodes import Node
+from eulerstack.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ them. What parallel streams and ODEs have besides their layers lies below `model
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from eulerstack.ir.nodes import Block, Integrator, Layer, Model, Node, Parallel
+from eulerstack.records import dataclass
 
 EVALUATIONS = {"discrete": 1, "ode_euler": 1, "ode_rk4": 4}
 """How often an integrator's step evaluates its body; each evaluation keeps a decoding state of its own."""

@@ -1,8 +1,8 @@
 """Layer 3: the model as the spec means it. Frozen, canonical, every default filled, the schedule expanded."""
 
-from dataclasses import dataclass
 from typing import Any, Literal
 
+from eulerstack.records import dataclass
 from eulerstack.schema.memory import Memory
 from eulerstack.schema.primitive import Mixer, Primitive
 

@@ -1,9 +1,10 @@
 """How the sizes inside one canonical template shrink. Works in place on the template's plain mapping."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import ceil, gcd, isclose
 from typing import Any
+
+from eulerstack.records import dataclass
 
 Plain = dict[str, Any]
 

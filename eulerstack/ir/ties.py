@@ -1,13 +1,13 @@
 """What ties expanded layers to each other: one module for several layers, one layer's keys and values for another."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from eulerstack.diagnostics import Diagnostic
 from eulerstack.dsl.tree import Path
 from eulerstack.ir.blocks import Blocks
 from eulerstack.ir.modules import plain_layers
 from eulerstack.ir.nodes import Layer, Node
+from eulerstack.records import dataclass
 from eulerstack.schema.mixers import Attention
 from eulerstack.schema.spec import Spec
 

@@ -1,11 +1,12 @@
 """The tissue's edges, and which lateral exchanges a schedule makes along them."""
 
 from collections.abc import Iterator
-from dataclasses import astuple, dataclass
+from dataclasses import astuple
 from typing import Any
 
 from eulerstack.ir.modules import EVALUATIONS, bodies_of
 from eulerstack.ir.nodes import Block, Integrator, Model
+from eulerstack.records import dataclass
 from eulerstack.schema.base import Init, Parameter, linear
 
 RANK_SHARE = 16

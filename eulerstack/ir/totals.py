@@ -1,10 +1,10 @@
 """How large a model is: exact counts from the parameter table."""
 
-from dataclasses import dataclass
 
 from eulerstack.ir.modules import number_modules
 from eulerstack.ir.nodes import Integrator, Model, Parallel
 from eulerstack.ir.parameters import parameter_table
+from eulerstack.records import dataclass
 from eulerstack.schema.base import Parameter
 
 OWN = {Parallel: "merges", Integrator: "times"}

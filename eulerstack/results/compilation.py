@@ -5,18 +5,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from typing import Any
-
-from rich.console import Group
-from rich.syntax import Syntax
-from rich.table import Table
-from rich.text import Text
+from typing import TYPE_CHECKING, Any
 
 from eulerstack import i18n
 from eulerstack.compiler import CompileResult, runtime_config
 from eulerstack.diagnostics import Diagnostic, Source, render
 from eulerstack.ir.nodes import Model
 from eulerstack.results.shown import AboutSpec, html_table, short, size
+
+if TYPE_CHECKING:
+    from rich.console import Group
 
 
 @dataclass(frozen=True, repr=False)
@@ -58,8 +56,13 @@ class Compilation(AboutSpec):
     def _json(self) -> str:
         return json.dumps(self.config, indent=2, ensure_ascii=False)
 
-    def rich(self) -> Group:
+    def rich(self) -> "Group":
         """What was written; where nothing was, the configuration."""
+        from rich.console import Group
+        from rich.syntax import Syntax
+        from rich.table import Table
+        from rich.text import Text
+
         if not self.facts():
             return Group(Syntax(self._json(), "json", background_color="default", word_wrap=True))
         table = Table.grid(padding=(0, 2))

@@ -3,15 +3,16 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.text import Text
-
-from eulerstack.diagnostics import Source, error
+from eulerstack.diagnostics import Source, error, reason
 from eulerstack.drawing import Drawing, NoLayoutEngineError, draw
 from eulerstack.drawing.layout import FORMATS
 from eulerstack.ir.nodes import Model
 from eulerstack.results.shown import AboutSpec
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 
 @dataclass(frozen=True, repr=False)
@@ -48,11 +49,12 @@ class Picture(AboutSpec):
         except NoLayoutEngineError:
             raise error("no-layout-engine") from None
         except (OSError, ValueError) as failure:
-            reason = getattr(failure, "strerror", None) or str(failure)
-            raise error("cannot-write", params={"path": path, "reason": reason}) from None
+            raise error("cannot-write", params={"path": path, "reason": reason(failure)}) from None
 
-    def rich(self) -> Text:
+    def rich(self) -> "Text":
         """The DOT text: a terminal shows no picture."""
+        from rich.text import Text
+
         return Text(self.dot)
 
     def text(self) -> str:

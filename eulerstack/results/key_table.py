@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from rich.console import Group
-from rich.table import Table
-from rich.text import Text
-
 from eulerstack import i18n
-from eulerstack.results.shown import Shown, html_table
+from eulerstack.diagnostics.cells import wrap
+from eulerstack.results.shown import html_table
+from eulerstack.results.table import Tabled, TextTable, bold
 from eulerstack.schema.describe import Description, KeyRow
 
 COLUMNS = ("key", "type", "default", "meaning")
@@ -19,7 +17,7 @@ NESTED = " …"
 
 
 @dataclass(frozen=True, repr=False)
-class KeyTable(Shown):
+class KeyTable(Tabled):
     """What `eulerstack schema PATH` shows."""
 
     description: Description
@@ -35,14 +33,13 @@ class KeyTable(Shown):
         """One key as texts: its name, type, default and meaning."""
         return f"{row.name}{NESTED if row.nested else ''}", row.type, _default(row), row.meaning
 
-    def rich(self) -> Group:
-        """The place, what stands there, and one line for each of its keys."""
-        table = Table(box=None, header_style="bold", pad_edge=False)
-        for column, label in zip(COLUMNS, self.head(), strict=True):
-            table.add_column(label, no_wrap=column == "key", overflow="fold")
-        for row in self.description.rows:
-            table.add_row(*self.cells(row))
-        return Group(Text(self._title(), style="bold"), Text(self.description.meaning), Text(), table)
+    def lines(self, width: int, *, color: bool) -> list[str]:
+        """The place, what stands there, and its keys."""
+        rows = [self.cells(row) for row in self.description.rows]
+        flexible = frozenset({COLUMNS.index("type"), COLUMNS.index("meaning")})
+        table = TextTable(head=self.head(), rows=rows, flexible=flexible)
+        meaning = wrap(self.description.meaning, width)
+        return [bold(self._title(), color), *meaning, "", *table.lines(width, color=color)]
 
     def html(self) -> str:
         """The same as an HTML table."""

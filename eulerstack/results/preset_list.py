@@ -2,16 +2,15 @@
 
 from typing import Any
 
-from rich.table import Table
-
 from eulerstack import i18n
 from eulerstack.library import Preset
-from eulerstack.results.shown import Shown, html_table
+from eulerstack.results.shown import html_table
+from eulerstack.results.table import Tabled, TextTable
 
 COLUMNS = ("tier", "level", "name", "size", "about")
 
 
-class PresetList(Shown, list[Preset]):
+class PresetList(Tabled, list[Preset]):
     """A list of presets that shows itself as a table."""
 
     def _row(self, preset: Preset) -> tuple[str, ...]:
@@ -21,14 +20,11 @@ class PresetList(Shown, list[Preset]):
     def _head(self) -> list[str]:
         return [i18n.text("cli", f"presets.column.{column}") for column in COLUMNS]
 
-    def rich(self) -> Table:
-        """One line for each preset."""
-        table = Table(box=None, header_style="bold", pad_edge=False)
-        for column, label in zip(COLUMNS, self._head(), strict=True):
-            table.add_column(label, no_wrap=column != "about", justify="right" if column == "size" else "left")
-        for preset in self:
-            table.add_row(*self._row(preset))
-        return table
+    def lines(self, width: int, *, color: bool) -> list[str]:
+        """One line for each preset; a long description goes on below."""
+        numbers, flexible = frozenset({COLUMNS.index("size")}), frozenset({COLUMNS.index("about")})
+        rows = [self._row(preset) for preset in self]
+        return TextTable(head=self._head(), rows=rows, numbers=numbers, flexible=flexible).lines(width, color=color)
 
     def html(self) -> str:
         """One row for each preset."""

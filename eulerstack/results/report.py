@@ -3,15 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Any
-
-from rich.text import Text
+from typing import TYPE_CHECKING, Any
 
 from eulerstack import i18n
 from eulerstack.diagnostics import Diagnostic, Severity, Source, render
 from eulerstack.ir.nodes import Model
-from eulerstack.results.explanation import Explanation
 from eulerstack.results.shown import AboutSpec
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from eulerstack.results.explanation import Explanation
 
 
 @dataclass(frozen=True, repr=False)
@@ -51,8 +53,10 @@ class Report(AboutSpec):
         return [d for d in self.diagnostics if d.severity is severity]
 
     @property
-    def explanation(self) -> Explanation | None:
+    def explanation(self) -> "Explanation | None":
         """A valid spec explained."""
+        from eulerstack.results.explanation import Explanation
+
         return Explanation(self.source, self.model) if self.model else None
 
     @property
@@ -69,12 +73,14 @@ class Report(AboutSpec):
         lines = render.terminal_lines(told, color=color)
         return [*lines, "", self.summary] if lines else [self.summary]
 
-    def text(self) -> str:
-        """The lines without colour."""
-        return "\n".join(self.lines())
+    def terminal(self, width: int, *, color: bool) -> str:
+        """The lines, never wrapped: each diagnostic is exactly three."""
+        return "\n".join(self.lines(color=color))
 
-    def rich(self) -> Text:
-        """The lines in colour, never wrapped: each diagnostic is exactly three."""
+    def rich(self) -> "Text":
+        """The lines in colour."""
+        from rich.text import Text
+
         return Text.from_ansi("\n".join(self.lines(color=True)), no_wrap=True, overflow="ignore")
 
     def html(self) -> str:

@@ -4,14 +4,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from html import escape
 from io import StringIO
-from typing import Any, Self
-
-from rich.console import Console, RenderableType
+from typing import TYPE_CHECKING, Any, Self
 
 from eulerstack import i18n
 from eulerstack.diagnostics import Source
 
+if TYPE_CHECKING:  # rich is loaded by what shows itself with it
+    from rich.console import RenderableType
+
 PLAIN_WIDTH = 120
+"""Cells of a line where nobody looks: in a file or a pipe."""
 
 
 class Shown(ABC):
@@ -26,8 +28,8 @@ class Shown(ABC):
         return self
 
     @abstractmethod
-    def rich(self) -> RenderableType:
-        """What a terminal shows."""
+    def rich(self) -> "RenderableType":
+        """What rich shows: the terminal's form."""
 
     @abstractmethod
     def html(self) -> str:
@@ -37,16 +39,23 @@ class Shown(ABC):
     def to_dict(self) -> dict[str, Any]:
         """What a machine reads: JSON types only."""
 
-    def text(self) -> str:
-        """What a file, a pipe or `print` shows."""
+    def terminal(self, width: int, *, color: bool) -> str:
+        """What a terminal of so many cells shows, with ANSI codes where `color` says so."""
+        from rich.console import Console
+
         buffer = StringIO()
         # inside a notebook rich would display what it is asked to write
-        settings: dict[str, Any] = {"color_system": None, "highlight": False, "markup": False, "force_jupyter": False}
-        console = Console(file=buffer, width=PLAIN_WIDTH, **settings)
+        settings: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False, "force_jupyter": False}
+        system = "standard" if color else None
+        console = Console(file=buffer, width=width, color_system=system, force_terminal=color, **settings)
         console.print(self.rich())
         return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines())
 
-    def __rich__(self) -> RenderableType:
+    def text(self) -> str:
+        """What a file, a pipe or `print` shows."""
+        return self.terminal(PLAIN_WIDTH, color=False)
+
+    def __rich__(self) -> "RenderableType":
         with i18n.speaking(self.language):
             return self.rich()
 

@@ -1,15 +1,13 @@
 """A spec as YAML text."""
 
 from dataclasses import dataclass
-from typing import Any
-
-from pygments import highlight
-from pygments.formatters import HtmlFormatter
-from pygments.lexers import YamlLexer
-from rich.syntax import Syntax
+from typing import TYPE_CHECKING, Any
 
 from eulerstack.diagnostics import Source
 from eulerstack.results.shown import AboutSpec
+
+if TYPE_CHECKING:
+    from rich.syntax import Syntax
 
 
 @dataclass(frozen=True, repr=False)
@@ -23,8 +21,10 @@ class SpecText(AboutSpec):
         """The text."""
         return self.source.text
 
-    def rich(self) -> Syntax:
+    def rich(self) -> "Syntax":
         """Highlighted, on the terminal's own ground."""
+        from rich.syntax import Syntax
+
         return Syntax(self.yaml, "yaml", background_color="default", word_wrap=True)
 
     def text(self) -> str:
@@ -33,6 +33,10 @@ class SpecText(AboutSpec):
 
     def html(self) -> str:
         """Highlighted, on the notebook's own ground."""
+        from pygments import highlight
+        from pygments.formatters import HtmlFormatter
+        from pygments.lexers import YamlLexer
+
         return highlight(self.yaml, YamlLexer(), HtmlFormatter(noclasses=True, nobackground=True))
 
     def to_dict(self) -> dict[str, Any]:

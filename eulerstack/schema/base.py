@@ -7,11 +7,13 @@ its dict form from config.json; printing it gives canonical YAML.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from math import prod
 from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from eulerstack.records import dataclass
 
 LARGEST_SIZE = 2**31 - 1
 

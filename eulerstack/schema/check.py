@@ -1,9 +1,9 @@
 """The whole check of a document: structure, then what the parts say of each other, then realism."""
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from eulerstack.diagnostics import Diagnostic, Severity, in_text_order
+from eulerstack.records import dataclass
 from eulerstack.schema.compatibility import compatibility
 from eulerstack.schema.parts import Parts, read_parts
 from eulerstack.schema.realism import realism

@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from eulerstack import i18n
 from eulerstack.diagnostics import EulerStackError, error
 from eulerstack.diagnostics.suggest import nearest
+from eulerstack.records import dataclass
 from eulerstack.schema.base import Keys
 from eulerstack.schema.facts import Facts, field_facts, named_fields
 from eulerstack.schema.names import SYNONYMS

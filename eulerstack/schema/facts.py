@@ -4,13 +4,14 @@ Error messages and `eulerstack schema` read the same facts, so they cannot disag
 """
 
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
+from eulerstack.records import dataclass
 from eulerstack.schema.base import Keys
 
 Kind = Literal["integer", "number", "boolean", "string", "list", "mapping"]

@@ -1,12 +1,13 @@
 """How checks across keys tell what they find."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from eulerstack.diagnostics import Diagnostic
 from eulerstack.diagnostics.catalogue import CATALOGUE
 from eulerstack.diagnostics.suggest import nearest
 from eulerstack.dsl.tree import Mapping, Path, dotted, locate
+from eulerstack.records import dataclass
 from eulerstack.schema.paths import see
 from eulerstack.schema.report import Report
 

@@ -6,8 +6,8 @@ there before, and L²·(I + O) for what each inner step wrote.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+from eulerstack.records import dataclass
 from eulerstack.schema.work import NOTHING, Call, Work, product, total
 
 KEPT_BYTES = 2**28

@@ -6,9 +6,9 @@ Transformers (Wu 2022).
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+from eulerstack.records import dataclass
 from eulerstack.schema.base import (
     ONES,
     ZEROS,

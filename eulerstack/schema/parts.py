@@ -4,11 +4,11 @@ What is faulty is None or absent, so that checks across parts see everything tha
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 from eulerstack.diagnostics import Diagnostic
 from eulerstack.dsl.tree import Mapping, Path, Scalar, Sequence, find, locate
+from eulerstack.records import dataclass
 from eulerstack.schema.base import Keys
 from eulerstack.schema.facts import field_facts, named_fields
 from eulerstack.schema.ffn import FfnKeys

@@ -4,11 +4,12 @@ Both rewrites keep every span, so that positions hold in the rewritten tree.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from eulerstack.diagnostics import Diagnostic
 from eulerstack.dsl.tree import Entry, Mapping, Node, Path, Sequence, dotted
+from eulerstack.records import dataclass
 
 PREFIXES = ("experimental", "future", "vendor")
 """`experimental.`, `future.` and `vendor.<name>.`: kept, warned about, read by nobody here."""

@@ -1,12 +1,13 @@
 """What a checked document is: typed keys per section, each knowing where it was written."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
 from eulerstack.diagnostics import Span
 from eulerstack.dsl.tree import Mapping, Path, locate
+from eulerstack.records import dataclass
 from eulerstack.schema.base import Keys
 from eulerstack.schema.schedule import EntryKeys
 from eulerstack.schema.sections import (

@@ -7,7 +7,6 @@ the rest stands, so that one mistake hides no other and cross-field checks still
 import json
 from collections.abc import Iterable
 from copy import deepcopy
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pydantic import ValidationError as PydanticError
@@ -15,6 +14,7 @@ from pydantic import ValidationError as PydanticError
 from eulerstack.diagnostics import Diagnostic
 from eulerstack.diagnostics.suggest import nearest
 from eulerstack.dsl.tree import Mapping, Path, Scalar, dotted, find, locate
+from eulerstack.records import dataclass
 from eulerstack.schema.base import Keys
 from eulerstack.schema.facts import Facts, named_fields
 from eulerstack.schema.names import SYNONYMS

@@ -11,9 +11,9 @@ matrix-vector products) is counted apart as `scan`; each primitive's docstring s
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from math import log2, prod
 
+from eulerstack.records import dataclass
 from eulerstack.schema.base import Parameter
 
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 
 from eulerstack import dsl
-from eulerstack.ir import Layer, count, lower, print_yaml, shrink, unsupported
+from eulerstack.ir import Layer, count, lower, print_yaml, unsupported
+from eulerstack.ir.shrink import shrink
 from eulerstack.schema import check
 from tests.ir.specs import llama, model_of
 from tests.strategies import as_text, specs

@@ -1,9 +1,9 @@
 """Dense feed-forward layers: the two-matrix MLP and its gated form (GLU variants: Shazeer 2020)."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from eulerstack.records import dataclass
 from eulerstack.schema.base import Parameter, linear
 from eulerstack.schema.work import Call, Work, applied
 

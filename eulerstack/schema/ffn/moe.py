@@ -4,12 +4,12 @@ Experts are gated where `gated` says so, else where the activation is swiglu or 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from math import ceil
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from eulerstack.records import dataclass
 from eulerstack.schema.base import (
     ZEROS,
     Count,

@@ -5,9 +5,9 @@ sinks in the denominator: gpt-oss 2025; compression: DeepSeek-V4, NSA (Yuan 2025
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from eulerstack.records import dataclass
 from eulerstack.schema.base import (
     ONES,
     ZEROS,

@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from eulerstack.records import dataclass
 from eulerstack.schema.base import Dims, Keys, Parameter, Size, StateElements, linear, parameters_of
 from eulerstack.schema.mixers.single import SingleMixerKeys, check_single, resolve_single
 from eulerstack.schema.primitive import Mixer

@@ -1,9 +1,9 @@
 """Attention to distant tokens in blocks: DeepSeek-V4's compressed attentions, NSA (Yuan 2025)."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
 
+from eulerstack.records import dataclass
 from eulerstack.schema.base import ONES, ZEROS, Keys, Parameter, Positive, Size, linear
 
 WINDOW = 128

@@ -1,9 +1,9 @@
 """Gated delta rule: linear attention that forgets and overwrites (Yang 2025)."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
+from eulerstack.records import dataclass
 from eulerstack.schema.base import ONES, Dims, Init, Keys, Parameter, Size, StateElements, linear
 from eulerstack.schema.mixers.mamba import TIME_STEP, depthwise_conv
 from eulerstack.schema.report import Report

@@ -1,9 +1,9 @@
 """Hyena: gated long convolutions whose filters are implicit functions of time (Poli 2023)."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
+from eulerstack.records import dataclass
 from eulerstack.schema.base import ONES, Dims, Init, Keys, NonNegative, Parameter, Size, StateElements, linear
 from eulerstack.schema.mixers.mamba import depthwise_conv, uniform
 from eulerstack.schema.report import Report

@@ -1,8 +1,8 @@
 """Multi-head latent attention (DeepSeek-V2 2024): keys and values expanded from one cached latent."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from eulerstack.records import dataclass
 from eulerstack.schema.base import ONES, Count, Keys, Parameter, Positive, Size, linear
 
 

@@ -4,10 +4,10 @@ Tensor names and initial laws are HF's (`mamba`, `mamba2`, and `jamba` for the n
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from math import ceil
 from typing import ClassVar, Literal
 
+from eulerstack.records import dataclass
 from eulerstack.schema.base import (
     ONES,
     ZEROS,

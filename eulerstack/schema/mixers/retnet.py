@@ -1,9 +1,9 @@
 """Retention: linear attention with a fixed decay per head (Sun 2023)."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
+from eulerstack.records import dataclass
 from eulerstack.schema.base import Dims, Keys, Parameter, Size, StateElements, linear
 from eulerstack.schema.report import Report
 from eulerstack.schema.work import NOTHING, Call, Work, applied, product

@@ -1,10 +1,10 @@
 """Test-time training layers: a state that is itself a model, trained on every token (Sun 2024)."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar, Literal
 
+from eulerstack.records import dataclass
 from eulerstack.schema.base import ONES, ZEROS, Dims, Init, Keys, Parameter, Positive, Size, StateElements, linear
 from eulerstack.schema.inner_work import Matrix, descent, read, segments, twice
 from eulerstack.schema.report import Report
