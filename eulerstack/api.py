@@ -27,23 +27,20 @@ from eulerstack.diagnostics import (
 )
 from eulerstack.diagnostics.suggest import nearest
 from eulerstack.dsl import Document, examine, read_file, relative_lookup
-from eulerstack.ir.lower import lower
-from eulerstack.ir.nodes import Model
-from eulerstack.ir.print import print_yaml
-from eulerstack.ir.realism import realism
 from eulerstack.library import Preset
-from eulerstack.results.report import Report
 from eulerstack.results.spec_text import SpecText
-from eulerstack.schema import Spec, check
 
 if TYPE_CHECKING:
     from eulerstack.compiler import Progress
     from eulerstack.compiler.tokenizer import Mode
+    from eulerstack.ir.nodes import Model
     from eulerstack.results.compilation import Compilation
     from eulerstack.results.drawing import Picture
     from eulerstack.results.explanation import Explanation
     from eulerstack.results.key_table import KeyTable
     from eulerstack.results.preset_list import PresetList
+    from eulerstack.results.report import Report
+    from eulerstack.schema import Spec
 
 Ref = str | Path | Source | SpecText
 """What names a spec: a path, a preset's name, a bound name, YAML text, or a text as it is."""
@@ -61,13 +58,15 @@ class Loaded:
 
     source: Source
     document: Document
-    spec: Spec
-    model: Model
+    spec: "Spec"
+    model: "Model"
     findings: tuple[Diagnostic, ...]
 
     @property
     def yaml(self) -> str:
         """The canonical spec: every default filled, `extends` and `let` applied."""
+        from eulerstack.ir.print import print_yaml
+
         return print_yaml(self.model)
 
 
@@ -97,8 +96,10 @@ def load(ref: Ref) -> Loaded:
     return loaded
 
 
-def validate(ref: Ref) -> Report:
+def validate(ref: Ref) -> "Report":
     """Everything wrong or remarkable about a spec. Raises only when there is no text to read."""
+    from eulerstack.results.report import Report
+
     text = source(ref)
     loaded, found = _examine(text)
     return Report(text, found, loaded.model if loaded else None)
@@ -246,6 +247,10 @@ def write_text(path: str | Path, text: str, *, overwrite: bool = False) -> None:
 
 def _examine(text: Source) -> tuple[Loaded | None, list[Diagnostic]]:
     """The spec through the first three layers, or None, and all diagnostics in the order of the text."""
+    from eulerstack.ir.lower import lower
+    from eulerstack.ir.realism import realism
+    from eulerstack.schema import check
+
     document, found = examine(text, _lookup)
     if document is None:
         return None, found
@@ -263,12 +268,13 @@ def _examine(text: Source) -> tuple[Loaded | None, list[Diagnostic]]:
 
 
 def _twin(loaded: Loaded) -> Source:
+    from eulerstack.ir.print import print_yaml
     from eulerstack.ir.shrink import shrink as twin_of
 
     return Source(f"{loaded.model.name}-tiny.yml", print_yaml(twin_of(loaded.model)))
 
 
-def _authored_span(spec: Spec, path: str) -> Span | None:
+def _authored_span(spec: "Spec", path: str) -> Span | None:
     """Where the author wrote `path`; what is inside the schedule is placed at the schedule, whose entries expand."""
     section, _, below = path.partition("[")[0].partition(".")
     name, _, keys = below.partition(".")
