@@ -66,8 +66,8 @@ class _Picture:
         self._node(self.graph, "embedding", [positions], NEUTRAL, self.sizes.get("embedding"))
         self._runs(self.graph, fold(model.schedule))
         if model.head.final_norm is not None:
-            self._node(self.graph, f"final {model.head.final_norm.type}", [], NEUTRAL, None)
-        tied = "tied" if model.head.tie_weights else "untied"
+            self._node(self.graph, f"final_norm {model.head.final_norm.type}", [], NEUTRAL, None)
+        tied = f"tie_weights {str(model.head.tie_weights).lower()}"
         self._node(self.graph, model.head.type, [f"{model.d_model} × {model.vocab_size} · {tied}"], NEUTRAL, None)
         return self.graph.source
 
@@ -87,7 +87,7 @@ class _Picture:
                 self._parallel(graph, node, repeat)
             case Integrator():
                 times = f" ×{repeat}" if repeat > 1 else ""
-                with self._cluster(graph, f"{node.type} · {node.steps} steps{times}") as cluster:
+                with self._cluster(graph, f"{node.type} · steps {node.steps}{times}") as cluster:
                     self._runs(cluster, fold(node.body))
 
     def _layer(self, graph: graphviz.Digraph, layer: Layer, repeat: int) -> None:

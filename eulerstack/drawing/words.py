@@ -1,4 +1,4 @@
-"""What a picture writes about a block: short, in the language's own terms."""
+"""What a picture writes about a block: short, in the names of the keys: every reader's language has them."""
 
 from typing import Any
 
@@ -13,9 +13,9 @@ def mixer_words(mixer: Any) -> str:
         case "mamba":
             return f"{mixer.variant} · d_state {mixer.d_state}"
         case "hyena":
-            return f"hyena · order {mixer.depth}"
+            return f"hyena · depth {mixer.depth}"
         case "branched":
-            return f"branched · {mixer.selector.type} of {len(mixer.branches)}"
+            return f"branched · {mixer.selector.type} × {len(mixer.branches)}"
         case other:
             return other
 
@@ -54,7 +54,7 @@ def badges(block: Block, layer: Layer) -> list[str]:
     if block.memory is not None:
         found.append(f"memory: {block.memory.type}")
     if block.shape_change is not None:
-        found.append(f"width → {block.shape_change.d_out}")
+        found.append(f"d_out {block.shape_change.d_out}")
     if layer.depth_gating is not None:
         found.append(f"MoD {layer.depth_gating.capacity:g}")
     if layer.share is not None:

@@ -65,7 +65,8 @@ class Report(AboutSpec):
         verdict = i18n.text("cli", "report.valid" if self.ok else "report.wrong", name=self.source.name)
         counts = [("errors", self.errors), ("warnings", self.warnings), ("notes", self.notes)]
         told = [i18n.text("cli", f"report.{key}", count=len(found)) for key, found in counts if found]
-        return f"{verdict} ({', '.join(told)})" if told else verdict
+        listed = i18n.text("cli", "report.comma").join(told)
+        return i18n.text("cli", "report.counted", verdict=verdict, counts=listed) if told else verdict
 
     def lines(self, *, full: bool = True, color: bool = False) -> list[str]:
         """The text form, line by line. `full`: with what is only good to know; `color`: with ANSI colours."""
