@@ -51,7 +51,7 @@ def test_streams_integrators_and_badges():
         "wide",
         "local",
         "merge: cross_attn local → wide",
-        "ode_rk4 · 3 steps",
+        "ode_rk4 · steps 3",
         "MoD 0.5",
         "share: s",
         "rmsnorm pre · hyper_connection",
