@@ -19,6 +19,7 @@ class EulerStackConfig(PreTrainedConfig):
     - `embedding`, `head`: positions, scale, final norm, logit softcap; `init`: the laws of the remaining tensors;
     - `lateral`: what columns of layers exchange, or None; `keep_in_fp32`: regular expressions
       of tensors that the spec's dtype policy keeps in fp32;
+    - `skip_logits`: in training with labels, the loss comes without logits (None), faster and in less memory;
     - `training_hints`, `v1_extensions`: for trainers; the full metadata of the spec.
     """
 
@@ -37,6 +38,7 @@ class EulerStackConfig(PreTrainedConfig):
     initializer_range: float = 0.02
     use_cache: bool = True
     output_router_logits: bool = False
+    skip_logits: bool = False
     tie_word_embeddings: bool = True
     pad_token_id: int | None = None
     bos_token_id: int | None = None

@@ -102,6 +102,13 @@ def build_mask(
     return _add_alibi(mask, kind.alibi_heads, first_query - first_key, inputs_embeds.dtype)
 
 
+def token_mask(hidden_states: torch.Tensor, attention_mask: torch.Tensor | None) -> torch.Tensor | None:
+    """The part of a mask [B, S] that is about the tokens of this forward; None where nothing is padding."""
+    if attention_mask is None or attention_mask.dim() != 2:
+        return None
+    return attention_mask[:, -hidden_states.shape[1] :]
+
+
 def _both(first, second):
     """What two mask functions allow; None allows everything."""
     if first is None or second is None:

@@ -6,124 +6,35 @@ Read `decoder_layer.py` next, then the mixers and feed-forwards it names. Expert
 Works with torch ≥ 2.13 and transformers 5.23. Shape suffixes: B batch, T tokens, M d_model, V vocabulary, E experts.
 """
 
-import re
-from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
 from torch import nn
-from transformers import PreTrainedModel
-from transformers.cache_utils import Cache
-from transformers.modeling_outputs import MoeCausalLMOutputWithPast, MoeModelOutputWithPast
 from transformers.modeling_utils import slice_logits_to_keep
 from transformers.utils.generic import can_return_tuple, merge_with_config_defaults
-from transformers.utils.output_capturing import OutputRecorder, capture_outputs
+from transformers.utils.output_capturing import capture_outputs
 
-from .attention_projections import SoftmaxAttention
 from .cache import EulerStackCache
+from .causal_loss import token_loss
 from .configuration_eulerstack import EulerStackConfig
 from .decoder_layer import EulerStackDecoderLayer
 from .execution_modes import Phases
 from .expert_balance import follow_optimizer, record_loads
-from .fake_quantization import quantise_in_training
-from .initialization import LAWS, apply_law, attach_laws
+from .generation import EulerStackGenerationMixin
+from .initialization import attach_laws
 from .lateral_exchange import build_exchanges
-from .masks import build_mask
-from .memories import commit_memories, forget_queries
-from .multi_token_prediction import build_chain, run_chain, targets_ahead
+from .masks import build_mask, token_mask
+from .multi_token_prediction import build_chain, run_chain
 from .normalization import build_norm
-from .packing import find_packing, is_packed
-from .phased_generation import PhasedGenerationMixin
-from .positions import RopeSettings, RotaryEmbedding
+from .outputs import EulerStackCausalLMOutput, EulerStackModelOutput
+from .packing import is_packed, run_unpacked
+from .positions import RopeSettings, RotaryEmbedding, count_positions
+from .pretrained import EulerStackPreTrainedModel
+from .readout import Readout
 from .router import Router
-from .router_losses import Routing, load_balancing_loss, router_z_loss, sequence_balance_loss
+from .router_losses import Routing, router_losses
 from .schedule import CollapseStep, LayerStep, Layout, NodeBoundary, RouterBoundary, Trace, plan_layers
-from .speculation import ChainDrafter
-from .token_losses import mean_cross_entropy, next_tokens, share_of_batch
-
-
-@dataclass
-class EulerStackModelOutput(MoeModelOutputWithPast):
-    """As transformers' output of a mixture of experts, with what losses are made of.
-
-    `router_logits` [B·T, E], where asked for: in the order in which routers ran;
-    `routings`: what each router did, in order; `layer_losses`: those of depth routers and indexers; `readouts`: states
-    [B, T, M] that are read out besides the last, in training; `ahead`: states [B, T, M] of the chain that predicts
-    further tokens, which starts from the `stream` [B, T, M] (given where there is such a chain).
-    """
-
-    router_logits: tuple[torch.Tensor, ...] | None = None  # type: ignore[assignment]
-    routings: tuple[Routing, ...] | None = None
-    layer_losses: tuple[torch.Tensor, ...] | None = None
-    readouts: tuple[torch.Tensor, ...] | None = None
-    ahead: tuple[torch.Tensor, ...] | None = None
-    stream: torch.Tensor | None = None
-
-
-@dataclass
-class EulerStackCausalLMOutput(MoeCausalLMOutputWithPast):
-    """As transformers' output of a mixture of experts; `states` [B, T, M]: the last ones, where they were asked for."""
-
-    states: torch.Tensor | None = None
-
-
-class EulerStackPreTrainedModel(PreTrainedModel):
-    """Weights, loading and the capabilities that transformers asks about."""
-
-    config_class = EulerStackConfig
-    base_model_prefix = "model"
-    supports_gradient_checkpointing = True
-    _no_split_modules = ["EulerStackDecoderLayer"]
-    _skip_keys_device_placement = ["past_key_values"]
-    _supports_flash_attn = True
-    _supports_sdpa = True
-    _supports_flex_attn = True
-    _supports_attention_backend = True
-    _keep_in_fp32_modules_strict: list[str] | set[str] = [
-        "e_score_correction_bias",
-        r"\bA_log$",
-        r"\bD$",
-        r"committed_\w+",
-        "dt_bias",
-        "sinks",
-        r"\w+_hyper",
-        "collapses",
-    ]
-    _can_record_outputs = {
-        "hidden_states": OutputRecorder(
-            NodeBoundary, capture_initial_hidden_state=False, num_hidden_layers_key="num_hidden_states"
-        ),
-        "attentions": SoftmaxAttention,
-        "router_logits": OutputRecorder(RouterBoundary),
-    }
-
-    def __init__(self, config: EulerStackConfig):
-        super().__init__(config)
-        self._keep_in_fp32_modules_strict = [*self._keep_in_fp32_modules_strict, *config.keep_in_fp32]
-
-    def _quantise_in_training(self, module: nn.Module, prefix: str) -> None:
-        """Round what the spec's `quant_aware_training` names below `module`, whose names stand below `prefix`."""
-        spec = self.config.v1_extensions.get("compatibility", {}).get("quant_aware_training", {})
-        if spec.get("enabled"):
-            quantise_in_training(module, spec, prefix, type(self)._keep_in_fp32_modules_strict)
-
-    def post_init(self) -> None:
-        """As transformers does; of what keeps fp32, only what this model has is remembered."""
-        super().post_init()
-        names = list(self.state_dict())
-        kept = (pattern for pattern in self._keep_in_fp32_modules_strict if any(re.search(pattern, n) for n in names))
-        self._keep_in_fp32_modules_strict = set(kept)
-
-    @torch.no_grad()
-    def _init_weights(self, module: nn.Module) -> None:
-        laws = getattr(module, LAWS, None)
-        if laws is None:
-            super()._init_weights(module)
-        else:
-            for leaf, law in laws.items():
-                apply_law(getattr(module, leaf), law)
-        if hasattr(module, "reset_buffers"):
-            module.reset_buffers()
+from .token_losses import next_tokens, share_of_batch
 
 
 class EulerStackModel(EulerStackPreTrainedModel):
@@ -224,16 +135,16 @@ class EulerStackModel(EulerStackPreTrainedModel):
         packed = position_ids is not None and fresh and is_packed(position_ids)
         if packed and (self.is_recurrent or self.phases.hides):
             kwargs |= {"predict_ahead": predict_ahead, "phase_ids": phase_ids}
-            return self._forward_unpacked(input_ids, inputs_embeds, position_ids, **kwargs)
+            return run_unpacked(self, input_ids, inputs_embeds, position_ids, **kwargs)
         if use_cache and past_key_values is None and not packed:
             past_key_values = self.build_cache()
         if position_ids is None:
-            position_ids = self._positions(inputs_embeds, attention_mask, past_key_values)
+            position_ids = count_positions(inputs_embeds, attention_mask, past_key_values)
 
         hidden_states = self.embed(inputs_embeds, position_ids)
         seen_phases = None
         if self.phases.hides:
-            real = _token_mask(hidden_states, attention_mask)
+            real = token_mask(hidden_states, attention_mask)
             real = hidden_states.new_ones(hidden_states.shape[:2]) if real is None else real
             phase_ids, seen_phases = self.phases.of_inputs(phase_ids, input_ids, real.bool(), past_key_values)
         context = self.layer_context(
@@ -264,28 +175,6 @@ class EulerStackModel(EulerStackPreTrainedModel):
             stream=hidden_states if self.mtp else None,
         )
 
-    def _forward_unpacked(self, input_ids, inputs_embeds, position_ids, phase_ids, **kwargs) -> EulerStackModelOutput:
-        """Packed sequences, each run as a row of its own."""
-        packing = find_packing(position_ids, inputs_embeds.shape[0])
-        kwargs["phase_ids"] = None if phase_ids is None else packing.unpack(phase_ids)
-        if input_ids is None:
-            inputs = {"inputs_embeds": packing.unpack(inputs_embeds)}
-        else:
-            inputs = {"input_ids": packing.unpack(input_ids)}
-        positions = packing.unpack(position_ids.expand(inputs_embeds.shape[:2]))
-        out = self(**inputs, attention_mask=packing.mask, position_ids=positions, use_cache=False, **kwargs)
-        for name in ("readouts", "ahead"):
-            states = getattr(out, name) or ()
-            setattr(out, name, tuple(packing.pack(state, inputs_embeds) for state in states) or None)
-        # What hooks recorded of the rows, they record again as it is packed.
-        for state in out.hidden_states or ():
-            self.boundary(packing.pack(state, inputs_embeds))
-        for routing in out.routings or ():
-            whole = routing.logits.shape[:2] == packing.index.shape
-            self.router_boundary(packing.pack(routing.logits, inputs_embeds) if whole else routing.logits)
-        out.last_hidden_state = packing.pack(out.last_hidden_state, inputs_embeds)
-        return out
-
     def layer_context(
         self, hidden_states, attention_mask, position_ids, past_key_values, mask_kinds: dict, seen_phases=None
     ) -> dict:
@@ -303,7 +192,7 @@ class EulerStackModel(EulerStackPreTrainedModel):
             },
             "position_embeddings": {key: rope(hidden_states, position_ids) for key, rope in self.rotary_emb.items()},
             "position_ids": position_ids,
-            "token_mask": _token_mask(hidden_states, attention_mask),
+            "token_mask": token_mask(hidden_states, attention_mask),
             "past_key_values": past_key_values,
         }
 
@@ -311,13 +200,6 @@ class EulerStackModel(EulerStackPreTrainedModel):
         """Remember how loaded the experts are, for the correction after the optimizer's step."""
         if any(routing.router.e_score_correction_bias is not None for routing in routings):
             record_loads(routings)
-
-    def _positions(self, inputs_embeds, attention_mask, past_key_values) -> torch.Tensor:
-        n_tokens = inputs_embeds.shape[1]
-        if attention_mask is not None and attention_mask.dim() == 2:
-            return (attention_mask.long().cumsum(-1) - 1).clamp(min=0)[:, -n_tokens:]
-        seen = past_key_values.get_seq_length() if past_key_values is not None else 0
-        return (torch.arange(n_tokens, device=inputs_embeds.device) + seen).unsqueeze(0)
 
     def finish(self, hidden_states: torch.Tensor) -> torch.Tensor:
         """The stream [B, T, M] after the final norm, if there is one."""
@@ -338,7 +220,7 @@ class EulerStackModel(EulerStackPreTrainedModel):
         return self.dropout(hidden_states)
 
 
-class EulerStackForCausalLM(EulerStackPreTrainedModel, PhasedGenerationMixin):
+class EulerStackForCausalLM(EulerStackPreTrainedModel, EulerStackGenerationMixin):
     """The model with its readout: logits = W_head · h, optionally soft-capped."""
 
     _tied_weights_keys = {"lm_head.weight": "model.embed_tokens.weight"}
@@ -347,8 +229,7 @@ class EulerStackForCausalLM(EulerStackPreTrainedModel, PhasedGenerationMixin):
         super().__init__(config)
         self.model = EulerStackModel(config)
         self.vocab_size = config.vocab_size
-        self.lm_head = nn.Linear(config.embedding["d_embed"], config.vocab_size, bias=False)
-        self._generation_cache: Cache | None = None
+        self.lm_head = Readout(config.embedding["d_embed"], config.vocab_size)
         attach_laws(self, {n: law for n, law in config.init.items() if not n.startswith("model.")})
         tied = self._tied_weights_keys["lm_head.weight"] if config.tie_word_embeddings else "lm_head.weight"
         self._quantise_in_training(self.lm_head, tied.removesuffix("weight"))
@@ -368,6 +249,7 @@ class EulerStackForCausalLM(EulerStackPreTrainedModel, PhasedGenerationMixin):
         output_router_logits: bool | None = None,
         phase_ids: torch.Tensor | None = None,
         output_states: bool = False,
+        skip_logits: bool | None = None,
         **kwargs,
     ) -> EulerStackCausalLMOutput:
         """Next-token logits [B, T, V], and with `labels` [B, T] (−100 is ignored) the mean cross-entropy in nats.
@@ -377,7 +259,15 @@ class EulerStackForCausalLM(EulerStackPreTrainedModel, PhasedGenerationMixin):
         every step's; labels are weighted by their phases (`execution_modes`; labels that are ignored before any that is
         not are the prompt, unless `phase_ids` tell more). In evaluation the loss is the last state's cross-entropy
         alone. `aux_loss` is the load-balancing loss by itself, uniform routing giving top_k.
+
+        `skip_logits`: the loss without the logits, which are None then, a few rows at a time: faster, in a fraction of
+        the memory (`readout.py`). Not told, they are skipped where `config.skip_logits` says so, in training only.
+        Raises ValueError when they are to be skipped and there are no labels.
         """
+        if skip_logits is None:
+            skip_logits = self.config.skip_logits and self.training and labels is not None
+        if skip_logits and labels is None:
+            raise ValueError("skip_logits: without labels there is no loss, and nothing would be left")
         weights = None
         if labels is not None and self.model.phases.modes:
             if phase_ids is None:
@@ -397,15 +287,14 @@ class EulerStackForCausalLM(EulerStackPreTrainedModel, PhasedGenerationMixin):
             predict_ahead=labels is not None and self.training and bool(self.model.mtp),
             **kwargs,
         )
-        logits = self.read_out(slice_logits_to_keep(outputs.last_hidden_state, logits_to_keep))
+        kept = slice_logits_to_keep(outputs.last_hidden_state, logits_to_keep)
+        logits = None if skip_logits else self.read_out(kept)
 
         loss = aux_loss = None
         if labels is not None:
-            loss = self._token_loss(outputs, logits, labels, weights, **kwargs)
-        if labels is not None and outputs.ahead is not None:
-            loss = loss + self._loss_ahead(outputs.ahead, labels, weights, attention_mask, position_ids, **kwargs)
+            loss = token_loss(self, outputs, logits, labels, weights, attention_mask, position_ids, **kwargs)
         if outputs.routings is not None and (output_router_logits or labels is not None):
-            aux_loss, weighted = _router_losses(outputs.routings)
+            aux_loss, weighted = router_losses(outputs.routings)
             if labels is not None and self.training:
                 loss = loss + weighted.to(loss) * share_of_batch(next_tokens(labels, **kwargs), **kwargs)
         if labels is not None and outputs.layer_losses is not None:
@@ -422,39 +311,17 @@ class EulerStackForCausalLM(EulerStackPreTrainedModel, PhasedGenerationMixin):
             router_logits=outputs.router_logits or None,
         )
 
+    @property
+    def logit_scale(self) -> float:
+        """What logits are multiplied by: `head.logit_scale`."""
+        return self.config.head["logit_scale"] or 1.0
+
     def read_out(self, hidden_states: torch.Tensor) -> torch.Tensor:
         """Logits [..., V] of states [..., d_embed]."""
         logits = self.lm_head(hidden_states)
-        scale, softcap = self.config.head["logit_scale"], self.config.head["logit_softcap"]
-        logits = logits if scale is None else logits * scale
+        softcap = self.config.head["logit_softcap"]
+        logits = logits if self.logit_scale == 1.0 else logits * self.logit_scale
         return logits if softcap is None else softcap * torch.tanh(logits / softcap)
-
-    def _token_loss(self, outputs, logits: torch.Tensor, labels, weights, **kwargs) -> torch.Tensor:
-        """The mean over the last state's and the integrators' steps' cross-entropies (deep supervision, Lee 2015)."""
-        loss = self._cross_entropy(logits, labels, weights, **kwargs)
-        steps = outputs.readouts or ()
-        for state in steps:
-            step_logits = self.read_out(self.model.project_out(state))
-            loss = loss + self._cross_entropy(step_logits, labels, weights, **kwargs)
-        return loss / (1 + len(steps))
-
-    def _cross_entropy(self, logits: torch.Tensor, labels, weights, **kwargs) -> torch.Tensor:
-        """The mean over all labels; where phases have weights, each weighted, and still divided by their number."""
-        if weights is None:
-            return self.loss_function(logits, labels, self.vocab_size, **kwargs)
-        target_BT = next_tokens(labels, **kwargs)
-        return mean_cross_entropy(logits, target_BT, weights) * share_of_batch(target_BT, **kwargs)
-
-    def _loss_ahead(self, states, labels, weights, attention_mask, position_ids, **kwargs) -> torch.Tensor:
-        """λ/D · Σ_k of the mean cross-entropies of the tokens k further (DeepSeek-V3, eq. 24–25)."""
-        target_BT = next_tokens(labels, **kwargs)
-        loss = torch.zeros((), device=target_BT.device)
-        for k, state in enumerate(states, start=1):
-            ahead_BT = targets_ahead(target_BT, k, attention_mask, position_ids)
-            weight_BT = None if weights is None else nn.functional.pad(weights[:, k:], (0, k), value=1.0)
-            loss = loss + mean_cross_entropy(self.read_out(self.model.project_out(state)), ahead_BT, weight_BT)
-        weight = self.config.head["mtp"]["train_loss_weight"] / len(self.model.mtp)
-        return weight * loss * share_of_batch(target_BT, **kwargs)
 
     def resize_token_embeddings(self, *args, **kwargs) -> nn.Embedding:
         """As transformers does; tables of experts chosen by a hash grow or shrink with the vocabulary."""
@@ -463,93 +330,9 @@ class EulerStackForCausalLM(EulerStackPreTrainedModel, PhasedGenerationMixin):
         for module in self.modules():
             if isinstance(module, Router):
                 module.resize_vocabulary(self.vocab_size)
+        if type(self.lm_head) is nn.Linear:  # what transformers puts in the place of one that is resized
+            self.lm_head.__class__ = Readout
         return embeddings
-
-    def commit_memory(self, past_key_values: Cache) -> None:
-        """Keep what persistent memories hold in a cache for good, in buffers: the mean over the cache's rows."""
-        commit_memories(self.model, past_key_values)
-
-    def generate(self, *args, **kwargs):
-        """As transformers does; when it ends, persistent memories keep what was written, beams included."""
-        try:
-            generated = super().generate(*args, **kwargs)
-            if self._generation_cache is not None:
-                self.commit_memory(self._generation_cache)
-        finally:
-            self._generation_cache = None
-        return generated
-
-    def _get_candidate_generator(
-        self, generation_config, input_ids, inputs_tensor, logits_processor, model_kwargs, *args, **kwargs
-    ):
-        """As transformers does, but with `use_mtp` the model's own chain drafts. Raises ValueError where it cannot."""
-        if not generation_config.use_mtp:
-            return super()._get_candidate_generator(  # type: ignore[misc]
-                generation_config, input_ids, inputs_tensor, logits_processor, model_kwargs, *args, **kwargs
-            )
-        if not self.model.mtp:
-            raise ValueError("use_mtp: the spec's head is not causal_lm_mtp, so that there is nothing to draft with")
-        if not model_kwargs["past_key_values"].is_croppable:
-            raise ValueError(
-                "use_mtp: this model keeps state that cannot be rolled back, so it can only train its chain"
-            )
-        return ChainDrafter(self, generation_config, logits_processor)
-
-    def _prepare_cache_for_generation(
-        self, generation_config, model_kwargs, generation_mode, batch_size, max_cache_length
-    ):
-        """As transformers does, but with this model's own cache where it would build its default one.
-
-        A cache that was used before brings a new query to its memories.
-        """
-        own = (
-            model_kwargs.get("past_key_values") is None
-            and generation_config.use_cache is not False
-            and generation_config.cache_implementation in (None, "dynamic")
-        )
-        if (given := model_kwargs.get("past_key_values")) is not None:
-            forget_queries(given)
-            self._generation_cache = given
-        if own:
-            model_kwargs["past_key_values"] = cache = self.model.build_cache()
-            self._generation_cache = cache
-            if generation_config.is_assistant:
-                cache.activate_past_recording()
-            return
-        super()._prepare_cache_for_generation(  # type: ignore[misc]
-            generation_config, model_kwargs, generation_mode, batch_size, max_cache_length
-        )
-
-
-def _token_mask(hidden_states: torch.Tensor, attention_mask: torch.Tensor | None) -> torch.Tensor | None:
-    """The part of a mask [B, S] that is about the tokens of this forward; None where nothing is padding."""
-    if attention_mask is None or attention_mask.dim() != 2:
-        return None
-    return attention_mask[:, -hidden_states.shape[1] :]
-
-
-def _router_losses(routings: tuple[Routing, ...]) -> tuple[torch.Tensor, torch.Tensor]:
-    """The load-balancing loss, and the sum of all router losses times their coefficients.
-
-    Routers with equal experts, top_k and coefficients are pooled; groups count by their number of layers. A choice by
-    hash cannot be balanced and has only a z-loss.
-    """
-    groups: dict[tuple, list[Routing]] = {}
-    for routing in routings:
-        identity = (routing.router.coefficients, routing.logits.shape[-1], routing.index.shape[-1])
-        groups.setdefault(identity, []).append(routing)
-    balance = weighted = routings[0].logits.new_zeros((), dtype=torch.float32)
-    for (coefficients, *_), group in groups.items():
-        share = len(group) / len(routings)
-        loss = load_balancing_loss(group, coefficients.affinity)
-        balance = balance + share * loss
-        weighted = weighted + share * coefficients.load_balance * loss
-        if coefficients.z_loss:
-            weighted = weighted + share * coefficients.z_loss * router_z_loss(group)
-        if coefficients.sequence:
-            losses = [sequence_balance_loss(routing, coefficients.affinity) for routing in group]
-            weighted = weighted + coefficients.sequence * torch.stack(losses).sum()
-    return balance, weighted
 
 
 __all__ = ["EulerStackForCausalLM", "EulerStackModel", "EulerStackPreTrainedModel"]

@@ -44,3 +44,26 @@ def find_packing(position_ids: torch.Tensor, batch: int) -> Packing:
     offset_L = torch.arange(int(length_R.max()), device=position_ids.device)
     mask_RL = offset_L < length_R[:, None]
     return Packing(torch.where(mask_RL, first_R[:, None] + offset_L, 0), mask_RL.long())
+
+
+def run_unpacked(model, input_ids, inputs_embeds, position_ids, phase_ids, **kwargs):
+    """What an EulerStackModel's forward would give for packed sequences, each run as a row of its own."""
+    packing = find_packing(position_ids, inputs_embeds.shape[0])
+    kwargs["phase_ids"] = None if phase_ids is None else packing.unpack(phase_ids)
+    if input_ids is None:
+        inputs = {"inputs_embeds": packing.unpack(inputs_embeds)}
+    else:
+        inputs = {"input_ids": packing.unpack(input_ids)}
+    positions = packing.unpack(position_ids.expand(inputs_embeds.shape[:2]))
+    out = model(**inputs, attention_mask=packing.mask, position_ids=positions, use_cache=False, **kwargs)
+    for name in ("readouts", "ahead"):
+        states = getattr(out, name) or ()
+        setattr(out, name, tuple(packing.pack(state, inputs_embeds) for state in states) or None)
+    # What hooks recorded of the rows, they record again as it is packed.
+    for state in out.hidden_states or ():
+        model.boundary(packing.pack(state, inputs_embeds))
+    for routing in out.routings or ():
+        whole = routing.logits.shape[:2] == packing.index.shape
+        model.router_boundary(packing.pack(routing.logits, inputs_embeds) if whole else routing.logits)
+    out.last_hidden_state = packing.pack(out.last_hidden_state, inputs_embeds)
+    return out

@@ -84,6 +84,15 @@ class RotaryEmbedding(nn.Module):
         )
 
 
+def count_positions(hidden_states: torch.Tensor, attention_mask: torch.Tensor | None, past_key_values) -> torch.Tensor:
+    """The positions [1 or B, T] of the tokens of this forward: how many real tokens stand before each."""
+    n_tokens = hidden_states.shape[1]
+    if attention_mask is not None and attention_mask.dim() == 2:
+        return (attention_mask.long().cumsum(-1) - 1).clamp(min=0)[:, -n_tokens:]
+    seen = past_key_values.get_seq_length() if past_key_values is not None else 0
+    return (torch.arange(n_tokens, device=hidden_states.device) + seen).unsqueeze(0)
+
+
 def rotate(
     x_BHTD: torch.Tensor, cos_BTR: torch.Tensor, sin_BTR: torch.Tensor, interleaved: bool = False
 ) -> torch.Tensor:

@@ -23,6 +23,30 @@ class Routing:
     token_mask: torch.Tensor | None
 
 
+def router_losses(routings: tuple[Routing, ...]) -> tuple[torch.Tensor, torch.Tensor]:
+    """The load-balancing loss, and the sum of all router losses times their coefficients.
+
+    Routers with equal experts, top_k and coefficients are pooled; groups count by their number of layers. A choice by
+    hash cannot be balanced and has only a z-loss.
+    """
+    groups: dict[tuple, list[Routing]] = {}
+    for routing in routings:
+        identity = (routing.router.coefficients, routing.logits.shape[-1], routing.index.shape[-1])
+        groups.setdefault(identity, []).append(routing)
+    balance = weighted = routings[0].logits.new_zeros((), dtype=torch.float32)
+    for (coefficients, *_), group in groups.items():
+        share = len(group) / len(routings)
+        loss = load_balancing_loss(group, coefficients.affinity)
+        balance = balance + share * loss
+        weighted = weighted + share * coefficients.load_balance * loss
+        if coefficients.z_loss:
+            weighted = weighted + share * coefficients.z_loss * router_z_loss(group)
+        if coefficients.sequence:
+            losses = [sequence_balance_loss(routing, coefficients.affinity) for routing in group]
+            weighted = weighted + coefficients.sequence * torch.stack(losses).sum()
+    return balance, weighted
+
+
 def load_balancing_loss(routings: list[Routing], kind: str) -> torch.Tensor:
     """E · Σ_e f_e · P_e, tokens of all given layers pooled, as transformers' Mixtral computes it.
 

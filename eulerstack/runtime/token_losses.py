@@ -10,11 +10,21 @@ IGNORED = -100
 """The label of a token that is not to be predicted."""
 
 
-def next_tokens(labels_BT: torch.Tensor, shift_labels: torch.Tensor | None = None, **kwargs) -> torch.Tensor:
-    """What each position is to predict, [B, T]: the label of the next one, unless the trainer has shifted them."""
-    if shift_labels is not None:
-        return shift_labels
-    return nn.functional.pad(labels_BT[:, 1:], (0, 1), value=IGNORED)
+def next_tokens(
+    labels_BT: torch.Tensor, shift_labels: torch.Tensor | None = None, ignore_index: int = IGNORED, **kwargs
+) -> torch.Tensor:
+    """What each position is to predict, [B, T]: the label of the next one, unless the trainer has shifted them.
+
+    IGNORED where nothing is to be predicted, whatever number the caller writes for that.
+    """
+    if shift_labels is None:
+        shift_labels = nn.functional.pad(labels_BT[:, 1:], (0, 1), value=IGNORED)
+    return shift_labels if ignore_index == IGNORED else shift_labels.masked_fill(shift_labels == ignore_index, IGNORED)
+
+
+def count_targets(target: torch.Tensor) -> torch.Tensor:
+    """How many are to be predicted, and at least 1."""
+    return (target != IGNORED).sum().clamp(min=1)
 
 
 def mean_cross_entropy(
@@ -26,7 +36,7 @@ def mean_cross_entropy(
     loss_N = nn.functional.cross_entropy(logits_NV, target_N, ignore_index=IGNORED, reduction="none")
     if weight_BT is not None:
         loss_N = loss_N * weight_BT.flatten().to(loss_N)
-    return loss_N.sum() / (target_N != IGNORED).sum().clamp(min=1)
+    return loss_N.sum() / count_targets(target_N)
 
 
 def share_of_batch(target_BT: torch.Tensor, num_items_in_batch=None, **kwargs) -> torch.Tensor | float:

@@ -6,7 +6,7 @@ from typing import ClassVar
 import pytest
 import torch
 
-from eulerstack.runtime import modeling_eulerstack
+from eulerstack.runtime import generation
 from eulerstack.runtime.schedule import Trace
 from eulerstack.runtime.speculation import ChainDrafter
 from tests.runtime.models import SPECS, TWO, attention, build, gap, layer, moe, mtp, phases, spec, tokens
@@ -58,7 +58,7 @@ class Watched(ChainDrafter):
 @pytest.fixture
 def watched(monkeypatch):
     """The drafter of every generation is a Watched one."""
-    monkeypatch.setattr(modeling_eulerstack, "ChainDrafter", Watched)
+    monkeypatch.setattr(generation, "ChainDrafter", Watched)
     Watched.rounds, Watched.coin = [], random.Random(0)
     return Watched
 
