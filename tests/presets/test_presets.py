@@ -41,7 +41,7 @@ def test_it_says_what_it_is(name: str) -> None:
     assert preset.about["mirrors"]
     assert isinstance(preset.about["speculative"], bool)
     assert preset.level == (name.split("_")[1] if name.startswith("arch_") else None)
-    for lang in ("ko", "en"):
+    for lang in i18n.LANGUAGES:
         assert i18n.catalogue(lang, "presets")[name]
 
 
@@ -83,6 +83,6 @@ def test_golden_files_are_current(name: str) -> None:
         assert list(islice(changes, 40)) == [], "`make golden` and read the diff"
 
 
-@pytest.mark.parametrize("lang", ["ko", "en"])
+@pytest.mark.parametrize("lang", i18n.LANGUAGES)
 def test_every_description_belongs_to_a_preset(lang: str) -> None:
     assert i18n.catalogue(lang, "presets").keys() == set(NAMES)

@@ -182,7 +182,7 @@ def only(found, code, place):
     """The one finding, which must be `code` at `place`; its texts are complete in both languages."""
     assert [(finding[0], ".".join(map(str, finding[1]))) for finding in found] == [(code, place)]
     params = {"path": place, **found[0][2]}
-    for lang in ("en", "ko"):
+    for lang in i18n.LANGUAGES:
         with i18n.speaking(lang):
             assert all("{" not in line.replace("{ experts: 8, top_k: 2 }", "") for line in
                        Diagnostic(code=code, params=params).lines())  # fmt: skip

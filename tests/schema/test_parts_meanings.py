@@ -2,14 +2,14 @@
 
 import pytest
 
-from eulerstack.i18n import catalogue
+from eulerstack.i18n import LANGUAGES, catalogue
 from eulerstack.schema.ffn import FfnKeys
 from eulerstack.schema.memory import MemoryKeys
 from eulerstack.schema.mixers import MixerKeys
 from tests.schema.parts import every_key
 
 
-@pytest.mark.parametrize("lang", ["en", "ko"])
+@pytest.mark.parametrize("lang", LANGUAGES)
 @pytest.mark.parametrize(("prefix", "keys"), [("mixer", MixerKeys), ("ffn", FfnKeys), ("memory", MemoryKeys)])
 def test_every_key_has_a_meaning_and_nothing_else_has(lang, prefix, keys):
     known = {path for path, _, _ in every_key(keys, prefix)} | {prefix}

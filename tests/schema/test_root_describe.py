@@ -10,7 +10,7 @@ from eulerstack.schema.names import SYNONYMS
 from eulerstack.schema.spec import RootKeys
 
 
-@pytest.mark.parametrize("lang", ["en", "ko"])
+@pytest.mark.parametrize("lang", i18n.LANGUAGES)
 def test_every_key_has_a_meaning_and_no_meaning_lacks_its_key(lang):
     assert set(i18n.catalogue(lang, "schema")) == {*every_path(), "root"}
 

@@ -56,7 +56,7 @@ def _check(document: object) -> None:
     assert (result.spec is None) or not before
     for diagnostic in result.diagnostics:
         assert diagnostic.span is not None
-        for lang in ("en", "ko"):
+        for lang in i18n.LANGUAGES:
             with i18n.speaking(lang):
                 lines = str(diagnostic).split("\n")
             assert len(lines) == 3
