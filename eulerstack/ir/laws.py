@@ -27,9 +27,9 @@ class InitPolicy:
     - xavier: U(±√(6 / (fan_in + fan_out))) for matrices, N(0, init_std²) for embeddings (Glorot 2010).
     - small: N(0, 2/(5·d_model)) for every matrix (Nguyen & Salazar 2019).
 
-    Under μP (Yang 2022, table 8) the policy sets the scale at `scaling.base_width`, whose fans are m = d_model/base_width
-    times smaller. A matrix whose fan_in grows with the width is divided by √m and learns with 1/m of the learning rate;
-    the readout, tied or not, keeps both, and its logits are divided by m instead (`readout_multiplier`).
+    Under μP (Yang 2022, table 8) the policy sets the scale at `scaling.base_width`, whose fans are smaller by
+    m = d_model/base_width. A matrix whose fan_in grows with the width is divided by √m and learns with 1/m of the
+    learning rate; the readout, tied or not, keeps both, and its logits are divided by m (`readout_multiplier`).
     """
 
     name: Literal["normal_0.02", "scaled", "xavier", "small"]

@@ -23,6 +23,7 @@ from eulerstack.ir.precision import is_layered, patterns, under_policy
 from eulerstack.ir.tissue import exchanges
 from eulerstack.schema.base import ONES, ZEROS, Init, Parameter, linear, parameters_of
 from eulerstack.schema.ffn import Moe
+from eulerstack.schema.mixers.branched import Branched
 
 KEYS_AND_VALUES = ("k_proj.", "v_proj.", "k_norm.")
 """What an attention with `kv_from` does not have: it attends to another layer's."""
@@ -53,9 +54,9 @@ def root_parameters(model: Model) -> tuple[Parameter, ...]:
     return (*_embedding_parameters(model), *_final_parameters(model))
 
 
-def layer_parameters(block: Block, layer: Layer, vocab_size: int) -> tuple[Parameter, ...]:
+def layer_parameters(block: Block, layer: Layer, vocab_size: int, *, probed: bool = False) -> tuple[Parameter, ...]:
     """The parameters of one plain layer, named below `model.layers.{i}`."""
-    return tuple(_layer_parameters(block, layer, vocab_size))
+    return tuple(_layer_parameters(block, layer, vocab_size, probed))
 
 
 def norm_parameters(name: str, norm: Norm, width: int) -> Iterator[Parameter]:
@@ -94,7 +95,7 @@ def _model_parameters(model: Model) -> Iterator[Parameter]:
     yield from _embedding_parameters(model)
     numbered = number_modules(model.schedule)
     for index, (block, layer) in _distinct_layers(model, numbered).items():
-        for parameter in layer_parameters(block, layer, model.vocab_size):
+        for parameter in layer_parameters(block, layer, model.vocab_size, probed=is_probed(model)):
             yield parameter.below(f"model.layers.{index}")
     for entry in numbered:
         yield from entry_parameters(model, entry)
@@ -208,7 +209,7 @@ def _prediction_parameters(model: Model, mtp: MultiTokenPrediction) -> Iterator[
         yield from norm_parameters(name, block.norm, d)
     yield from linear("eh_proj", 2 * d, d)
     for index in range(mtp.head_layers):
-        for parameter in layer_parameters(block, Layer(block=block.name), model.vocab_size):
+        for parameter in layer_parameters(block, Layer(block=block.name), model.vocab_size, probed=is_probed(model)):
             yield parameter.below(f"layers.{index}")
     if (hyper := block.residual.hyper) and hyper.mixing == "birkhoff":
         for parameter in collapse_parameters(hyper, d):
@@ -216,7 +217,14 @@ def _prediction_parameters(model: Model, mtp: MultiTokenPrediction) -> Iterator[
     yield from norm_parameters("norm", block.norm, d)
 
 
-def _layer_parameters(block: Block, layer: Layer, vocab_size: int) -> Iterator[Parameter]:
+def is_probed(model: Model) -> bool:
+    """Whether every routed unit has a probe that predicts its choice."""
+    return bool(model.training_hints["differentiation_objectives"]["usage_probe_coef"])
+
+
+def _layer_parameters(block: Block, layer: Layer, vocab_size: int, probed: bool) -> Iterator[Parameter]:
+    if probed:
+        yield from _probe_parameters(block, layer)
     if block.shape_change:
         yield from (p.below("shape_change") for p in shape_change_parameters(block.shape_change, block.d_in))
     norms = norm_names(block)
@@ -238,6 +246,22 @@ def _layer_parameters(block: Block, layer: Layer, vocab_size: int) -> Iterator[P
     if hyper := block.residual.hyper:
         for index, branch in enumerate(("mixer", "ffn") if block.ffn else ("mixer",)):
             yield from (p.below(f"{branch}_hyper") for p in connection_parameters(hyper, block.d_model, index))
+
+
+def _probe_parameters(block: Block, layer: Layer) -> Iterator[Parameter]:
+    """The maps from the input of each routed unit of a layer to its choices; no token needs them."""
+    choices = {
+        "mixer": len(block.mixer.branches)
+        if isinstance(block.mixer, Branched) and block.mixer.selector.type != "sum"
+        else 0,
+        "ffn": block.ffn.experts if isinstance(block.ffn, Moe) else 0,
+        "depth": 1 if layer.depth_gating else 0,
+    }
+    for unit, count in choices.items():
+        if count:
+            name, d = f"{unit}.objectives.probe", block.d_model
+            yield Parameter(f"{name}.weight", (count, d), Init("zeros", fan_in=d, fan_out=count), active=0)
+            yield Parameter(f"{name}.bias", (count,), ZEROS, active=0)
 
 
 def _norms(block: Block, present: tuple[str, ...], name: str) -> Iterator[Parameter]:

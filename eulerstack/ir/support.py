@@ -19,7 +19,6 @@ def unsupported(model: Model) -> list[Finding]:
     found: list[Finding] = []
     for block in model.blocks:
         found += [(f"layer_templates.{block.name}.{path}", name) for path, name in _block(block)]
-    found += _sections(model)
     return found
 
 
@@ -28,10 +27,3 @@ def _block(block: Block) -> Iterator[Finding]:
         yield "mixer.type", block.mixer.type
     if block.ffn is not None and block.ffn.type not in FFNS:
         yield "ffn.type", block.ffn.type
-
-
-def _sections(model: Model) -> Iterator[Finding]:
-    hints = model.training_hints
-    for name, coefficient in hints["differentiation_objectives"].items():
-        if coefficient:
-            yield f"training_hints.differentiation_objectives.{name}", name

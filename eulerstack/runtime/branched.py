@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from transformers.cache_utils import CacheLayerMixin
 
+from .differentiation import build_objectives, one_hot_sum
 from .positions import RopeRequest
 
 
@@ -28,7 +29,7 @@ class Branched(nn.Module):
     and in the gate's rows branches are ordered by name. The gate is Shazeer's (2017), without noise.
     """
 
-    def __init__(self, block: dict, branches: dict[str, nn.Module]):
+    def __init__(self, config, block: dict, branches: dict[str, nn.Module]):
         super().__init__()
         selector = block["mixer"]["branched"]["selector"]
         self.top_k = selector["top_k"]
@@ -38,6 +39,7 @@ class Branched(nn.Module):
             self.add_module(f"branch_{name}", branches[name])
         summed = selector["type"] == "sum"
         self.selector = None if summed else nn.Linear(block["d_model"], len(branches), bias=False)
+        self.objectives = None if summed else build_objectives(config, block["d_model"], len(branches))
         one = {"input": 1.0, "output": 1.0}
         self.factors = [(block["mixer"]["branched"]["factors"] or {}).get(name, one) for name in self.names]
 
@@ -69,22 +71,32 @@ class Branched(nn.Module):
     ) -> tuple[torch.Tensor | None, ...]:
         """Mix `hidden_states` [B, T, M]; `embeddings` [B, T, M] are what entered the first layer.
 
-        Returns the output [B, T, M], and as the fifth entry the sum of the branches' own losses, if any has one.
+        Returns the output [B, T, M], as the fifth entry the sum of the branches' own losses, if any has one, and as the
+        sixth the tally of differentiation objectives, if there are any.
         """
         results = [
             branch(scaled(hidden_states, factors["input"]), cache_index=at, **context)
             for (at, branch), factors in zip(self._placed(cache_index), self.factors, strict=True)
         ]
+        tally = None
         outputs = [scaled(out[0], f["output"]) for out, f in zip(results, self.factors, strict=True)]
         if self.selector is not None:
             read_BTM = embeddings if self.reads_embeddings else hidden_states
             assert read_BTM is not None
             logits_BTN = self.selector(read_BTM.to(self.selector.weight.dtype))
             weight_BTN = self.weigh(logits_BTN).to(hidden_states.dtype)
+            if self.objectives is not None:
+                tally = self.objectives(
+                    read_BTM, self._chosen(logits_BTN), context.get("token_mask"), logits_BTN.float().softmax(-1)
+                )
             outputs = [weight * out for weight, out in zip(weight_BTN.split(1, -1), outputs, strict=True)]
         mixed = torch.stack(outputs)
         losses = [out[4] for out in results if len(out) > 4 and out[4] is not None]
-        return mixed.sum(0), None, None, None, torch.stack(losses).sum() if losses else None
+        return mixed.sum(0), None, None, None, torch.stack(losses).sum() if losses else None, tally
+
+    def _chosen(self, logits_BTN: torch.Tensor) -> torch.Tensor:
+        """A 1 for each branch that a token uses; where it uses all, for the one with the largest weight."""
+        return one_hot_sum(logits_BTN.topk(self.top_k or 1, dim=-1).indices, len(self.names))
 
     def weigh(self, logits_BTN: torch.Tensor) -> torch.Tensor:
         """The branches' weights [B, T, N] for each token, in fp32 at least."""

@@ -24,7 +24,7 @@ class EulerStackConfig(PreTrainedConfig):
     """
 
     model_type = "eulerstack"
-    keys_to_ignore_at_inference = ["past_key_values", "router_logits"]
+    keys_to_ignore_at_inference = ["past_key_values", "router_logits", "objectives"]
 
     vocab_size: int = 259
     hidden_size: int = 64
@@ -36,6 +36,7 @@ class EulerStackConfig(PreTrainedConfig):
     max_position_embeddings: int = 256
     rms_norm_eps: float = 1e-5
     initializer_range: float = 0.02
+    readout_multiplier: float = 1.0
     use_cache: bool = True
     output_router_logits: bool = False
     skip_logits: bool = False

@@ -1,14 +1,15 @@
 """One layer: a mixer over the sequence and a feed-forward over the width, joined to the residual stream."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 from torch import nn
 from transformers.modeling_layers import GradientCheckpointingLayer
 
+from .differentiation import add_tallies
 from .feed_forward import GatedMlp, Mlp
 from .hyper_connections import CONNECTIONS, write_back
+from .layer_output import LayerOutput
 from .memories import build_memory
 from .mixers import build_mixer
 from .mixture_of_depths import DepthRouter, DepthState
@@ -16,20 +17,7 @@ from .mixture_of_experts import MixtureOfExperts
 from .normalization import build_norm
 from .shape_change import ShapeChange
 
-
-class LayerOutput(NamedTuple):
-    """What a layer hands on. Flat, so that gradient checkpointing of either kind carries it.
-
-    The stream [B, T, M]; of a mixture of experts its router's logits [B, T, E] and choice [B, T, K]; of an attention
-    that others borrow from, its keys and values; of a mixer with a loss of its own, that loss, in training.
-    """
-
-    hidden_states: torch.Tensor
-    router_logits: torch.Tensor | None = None
-    router_index: torch.Tensor | None = None
-    key: torch.Tensor | None = None
-    value: torch.Tensor | None = None
-    mixer_loss: torch.Tensor | None = None
+NO_ROUTING = (None, None, None)
 
 
 class EulerStackDecoderLayer(GradientCheckpointingLayer):
@@ -70,7 +58,7 @@ class EulerStackDecoderLayer(GradientCheckpointingLayer):
             if self.ffn is not None:
                 self.ffn_hyper = connection(d_model, norm["eps"], self.hyper)
         gating = block.get("depth_gating")
-        self.depth = DepthRouter(d_model, gating) if gating else None
+        self.depth = DepthRouter(config, d_model, gating) if gating else None
         self.lends_keys = block.get("lends_keys", False)
 
         norm_before = self.position in ("pre", "sandwich")
@@ -112,11 +100,11 @@ class EulerStackDecoderLayer(GradientCheckpointingLayer):
         if self.parallel:
             return self._parallel(hidden_states, context, for_ffn)
         hidden_states, lent = self._branch(hidden_states, self._mix, self.mixer_norm, self.mixer_post_norm, context)
-        routing: tuple = (None, None)
+        routing: tuple = NO_ROUTING
         if self.ffn is not None:
             hidden_states, rest = self._branch(hidden_states, self.ffn, self.ffn_norm, self.ffn_post_norm, for_ffn)
             routing = rest or routing
-        return LayerOutput(hidden_states, *routing, *self._handed_on(lent))
+        return self._output(hidden_states, lent, routing)
 
     def state_layers(self) -> list:
         """Fresh, empty cache layers for every stateful module of this layer; with depth gating, one for each row."""
@@ -168,10 +156,12 @@ class EulerStackDecoderLayer(GradientCheckpointingLayer):
             update = update + self.memory(x, **context)
         return update, *rest
 
-    def _handed_on(self, rest: Sequence) -> tuple:
-        """Key, value and loss of what a mixer returns beside its output: weights, key, value, loss, or fewer."""
-        _, key, value, loss = (*rest, None, None, None, None)[:4]
-        return (key, value, loss) if self.lends_keys else (None, None, loss)
+    def _output(self, hidden_states: torch.Tensor, mixed: Sequence, routing: tuple) -> LayerOutput:
+        """With what a mixer returns besides (weights, key, value, loss, tally, or fewer), and what a router did."""
+        _, key, value, loss, mixers = (*mixed, None, None, None, None, None)[:5]
+        logits, index, experts = routing
+        key, value = (key, value) if self.lends_keys else (None, None)
+        return LayerOutput(hidden_states, logits, index, key, value, loss, add_tallies(mixers, experts))
 
     def _parallel(self, x: torch.Tensor, context: dict, for_ffn: dict) -> LayerOutput:
         both = normed(self.mixer_norm, x)
@@ -179,14 +169,14 @@ class EulerStackDecoderLayer(GradientCheckpointingLayer):
         update = self.dropout(update)
         if self.position != "post":
             update = normed(self.mixer_post_norm, update)
-        routing: tuple = (None, None)
+        routing: tuple = NO_ROUTING
         if self.ffn is not None:
             fed, *rest = self.ffn(both, **for_ffn)
             routing = tuple(rest) or routing
             update = update + normed(self.ffn_post_norm, self.dropout(fed))
         summed = x + self.scaling * update
         summed = normed(self.mixer_post_norm, summed) if self.position == "post" else summed
-        return LayerOutput(summed, *routing, *self._handed_on(lent))
+        return self._output(summed, lent, routing)
 
 
 def normed(norm: nn.Module | None, x: torch.Tensor) -> torch.Tensor:

@@ -20,7 +20,7 @@ def build_branched(config, block: dict, layer_idx: int) -> Branched:
     """A branched mixer with its branches, each built as if it stood alone."""
     branches = block["mixer"]["branched"]["branches"].items()
     built = {name: build_mixer(config, {**block, "mixer": branch}, layer_idx) for name, branch in branches}
-    return Branched(block, built)
+    return Branched(config, block, built)
 
 
 MIXERS = {

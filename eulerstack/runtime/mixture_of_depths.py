@@ -18,7 +18,9 @@ import torch
 from torch import nn
 
 from .cache import EulerStackCache, StateLayer, state_of
+from .differentiation import Tally, add_tallies, build_objectives
 from .execution_modes import phase_state
+from .layer_output import LayerOutput
 
 
 class Choice(NamedTuple):
@@ -41,12 +43,13 @@ class DepthRouter(nn.Module):
     is_recurrent = True
     """The chosen tokens of packed sequences would be neighbours, so packed sequences are unpacked before."""
 
-    def __init__(self, d_model: int, spec: dict):
+    def __init__(self, config, d_model: int, spec: dict):
         super().__init__()
         self.capacity, self.by_rank = spec["capacity"], spec["router"] == "top_k"
         self.weight = nn.Parameter(torch.empty(d_model))
         self.predictor = nn.Parameter(torch.empty(d_model)) if self.by_rank else None
         self.bias = nn.Parameter(torch.empty(1))
+        self.objectives = build_objectives(config, d_model, 1)
 
     def forward(self, x_BTM: torch.Tensor, token_mask: torch.Tensor | None) -> Choice:
         """The choice for a stream [B, T, M]; padding is never chosen."""
@@ -69,6 +72,16 @@ class DepthRouter(nn.Module):
             weight_BT = weight_BT.masked_fill(~token_mask.bool(), -torch.inf)
         count = max(1, int(self.capacity * weight_BT.shape[1]))
         return weight_BT.detach().topk(count, dim=-1).indices.sort(dim=-1).values
+
+    def tally(self, x_BTM, choice: Choice, index_Bk, token_mask) -> Tally | None:
+        """What the objectives say of which tokens were chosen, in training; None where there are none."""
+        if self.objectives is None:
+            return None
+        if index_Bk is None:
+            chosen_BT = choice.chosen.to(choice.decision)
+        else:
+            chosen_BT = torch.zeros_like(choice.decision).scatter(1, index_Bk, 1.0)
+        return self.objectives(x_BTM, chosen_BT.unsqueeze(-1), token_mask)
 
     def loss(self, choice: Choice, index_Bk: torch.Tensor | None, token_mask: torch.Tensor | None) -> torch.Tensor:
         """The predictor's cross-entropy against the rank, or the gate's distance from its capacity, without padding."""
@@ -109,13 +122,15 @@ def run_gated(model, layer, x_BTM: torch.Tensor, context: dict, cache_index: int
     """
     if layer.hyper and x_BTM.dim() == 3:
         x_BTM = x_BTM.unsqueeze(2).expand(-1, -1, layer.hyper["expand"], -1)
-    choice = layer.depth(_one_stream(x_BTM, torch.mean), context["token_mask"])
+    read_BTM = _one_stream(x_BTM, torch.mean)
+    choice = layer.depth(read_BTM, context["token_mask"])
     if not model.training:
         return _run_rows(model, layer, x_BTM, choice, context, cache_index, trace)
     index_Bk = None
     if layer.depth.by_rank:
         index_Bk = layer.depth.rank(choice.weight, context["token_mask"])
     trace.layer_losses.append(layer.depth.loss(choice, index_Bk, context["token_mask"]))
+    trace.tally(layer, layer.depth.tally(read_BTM, choice, index_Bk, context["token_mask"]))
     if index_Bk is None:
         return _run_rows(model, layer, x_BTM, choice, context, cache_index, trace)
     return _run_ranked(model, layer, x_BTM, choice.weight, index_Bk, context, trace)
@@ -126,10 +141,12 @@ def _run_ranked(model, layer, x_BTM, weight_BT, index_Bk, context: dict, trace) 
     chosen_BkM = x_BTM.take_along_dim(_over(x_BTM, index_Bk), dim=1)
     mask_BT = context["token_mask"]
     mask_Bk = torch.ones_like(index_Bk) if mask_BT is None else mask_BT.take_along_dim(index_Bk, dim=1)
-    update_BkM, routing, loss = _update(model, layer, chosen_BkM, index_Bk, mask_Bk, None, context)
-    trace.layer_losses += loss
-    for logits, index in routing:
-        trace.record(layer, logits, index, mask_Bk)
+    update_BkM, out = _update(model, layer, chosen_BkM, index_Bk, mask_Bk, None, context)
+    if out.mixer_loss is not None:
+        trace.layer_losses.append(out.mixer_loss)
+    if out.router_logits is not None:
+        trace.record(layer, out.router_logits, out.router_index, mask_Bk)
+    trace.tally(layer, out.objectives)
     weighted = update_BkM * _over(x_BTM, weight_BT.take_along_dim(index_Bk, dim=1)).to(update_BkM.dtype)
     return x_BTM.scatter_add(1, _over(x_BTM, index_Bk).expand_as(weighted), weighted)
 
@@ -145,7 +162,7 @@ def _run_rows(model, layer, x_BTM, choice: Choice, context: dict, cache_index: i
                 for _ in range(x_BTM.shape[0])
             ]
         state.advance(x_BTM.shape[1])
-    rows, routings, losses = [], [], []
+    rows, routings, losses, tallies = [], [], [], []
     for row in range(x_BTM.shape[0]):
         index_1k = choice.chosen[row].nonzero().T
         x_1TM = x_BTM[row : row + 1]
@@ -157,14 +174,18 @@ def _run_rows(model, layer, x_BTM, choice: Choice, context: dict, cache_index: i
         chosen_1kM = x_1TM[:, index_1k[0]]
         cache = None if state is None else state.rows[row]
         mask_1k = None if cache is not None else torch.ones_like(index_1k)
-        update, routing, loss = _update(model, layer, chosen_1kM, index_1k, mask_1k, cache, {**context, **own})
-        routings += routing
-        losses += loss
+        update, out = _update(model, layer, chosen_1kM, index_1k, mask_1k, cache, {**context, **own})
+        if out.router_logits is not None:
+            routings.append((out.router_logits, out.router_index))
+        if out.mixer_loss is not None:
+            losses.append(out.mixer_loss)
+        tallies.append(out.objectives)
         weighted = update * _over(x_BTM, choice.weight[row : row + 1, index_1k[0]]).to(update.dtype)
         rows.append(x_1TM.index_add(1, index_1k[0], weighted))
     if routings:  # one record a layer, whatever the number of rows
         trace.record(layer, *(torch.cat(parts, dim=1) for parts in zip(*routings, strict=True)), None)
     trace.layer_losses += [loss / x_BTM.shape[0] for loss in losses]
+    trace.tally(layer, add_tallies(*tallies))
     return torch.cat(rows)
 
 
@@ -183,12 +204,9 @@ def _row(tensor: torch.Tensor | None, row: int) -> torch.Tensor | None:
     return None if tensor is None else tensor[min(row, tensor.shape[0] - 1)][None]
 
 
-def _update(
-    model, layer, x_BkM, index_Bk, mask_Bk, cache, context: dict
-) -> tuple[torch.Tensor, list[tuple], list[torch.Tensor]]:
-    """What the layer adds to the chosen tokens, run as a sequence of their own at their original positions.
-
-    The second value holds its router's logits and choice, if it has a router, the third its mixer's loss, if any.
+def _update(model, layer, x_BkM, index_Bk, mask_Bk, cache, context: dict) -> tuple[torch.Tensor, LayerOutput]:
+    """What the layer adds to the chosen tokens, run as a sequence of their own at their original positions; and all
+    that it put out, a `LayerOutput`.
     """
     positions_Bk = context["position_ids"].expand(index_Bk.shape[0], -1).take_along_dim(index_Bk, dim=1)
     phase_Bk = seen_BS = context.get("phase_ids")
@@ -203,6 +221,5 @@ def _update(
     inner["input_ids"] = None if ids is None else ids.take_along_dim(index_Bk, dim=1)
     embeddings = context["embeddings"].take_along_dim(index_Bk[..., None], dim=1) if layer.reads_embeddings else None
     others = {name: value for name, value in context.items() if name not in inner and name != "embeddings"}
-    out = layer(x_BkM, None, None, embeddings, cache_index=0, **inner, **others)
-    routing = [] if out[1] is None else [(out[1], out[2])]
-    return out[0] - x_BkM, routing, [] if out[-1] is None else [out[-1]]
+    out = LayerOutput(*layer(x_BkM, None, None, embeddings, cache_index=0, **inner, **others))
+    return out.hidden_states - x_BkM, out

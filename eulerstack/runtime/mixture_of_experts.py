@@ -15,8 +15,9 @@ import torch
 from torch import nn
 from transformers.integrations import use_experts_implementation
 
+from .differentiation import Tally, build_objectives, one_hot_sum
 from .feed_forward import ACTIVATIONS, GatedMlp, Mlp, gated
-from .router import Router
+from .router import Router, normalised_affinity
 
 
 class _Experts(nn.Module):
@@ -140,6 +141,7 @@ class MixtureOfExperts(nn.Module):
         self.experts = EXPERTS[moe["gated"], spec["bias"]](config, d_model, spec)
         self.shared = build_shared(d_model, spec)
         self.shared_gate = nn.Linear(d_model, 1, bias=False) if moe["shared_gate"] else None
+        self.objectives = build_objectives(config, d_model, moe["experts"])
 
     def forward(
         self,
@@ -147,9 +149,10 @@ class MixtureOfExperts(nn.Module):
         token_mask: torch.Tensor | None = None,
         input_ids: torch.Tensor | None = None,
         **kwargs,
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, Tally | None]:
         """`hidden_states` [B, T, M] → the output [B, T, M], the router's logits [B, T, E] and its choice [B, T, K].
 
+        The last value is the tally of differentiation objectives, where there are any.
         `token_mask` [B, T] is 0 for padding, which takes no capacity; `input_ids` [B, T] is what hash routing reads.
         """
         residual = hidden_states
@@ -166,7 +169,24 @@ class MixtureOfExperts(nn.Module):
                 shared_BTM = shared_BTM * self.shared_gate(residual).sigmoid()
             y_BTM = y_BTM + shared_BTM
         batch = residual.shape[:-1]
-        return y_BTM, logits_NE.view(*batch, -1), index_NK.view(*batch, -1)
+        logits_BTE, index_BTK = logits_NE.view(*batch, -1), index_NK.view(*batch, -1)
+        tally = None
+        if self.objectives is not None and self.training:
+            tally = self._tally(residual, logits_BTE, index_BTK, token_mask)
+        return y_BTM, logits_BTE, index_BTK, tally
+
+    def _tally(self, x_BTM, logits_BTE, index_BTK, token_mask) -> Tally | None:
+        """What the objectives say; where outputs are compared, the experts run once more, one choice at a time."""
+        assert self.objectives is not None
+        outputs_BTKM = None
+        if self.objectives.compares_outputs and index_BTK.shape[-1] > 1:
+            x_NM, one_N1 = x_BTM.flatten(0, 1), x_BTM.new_ones(index_BTK[..., :1].numel(), 1)
+            choices = index_BTK.flatten(0, 1).split(1, dim=-1)
+            each = [self.experts(x_NM, index_N1, one_N1).view_as(x_BTM) for index_N1 in choices]
+            outputs_BTKM = torch.stack(each, dim=2)
+        share_BTE = normalised_affinity(logits_BTE, self.router.affinity)
+        chosen_BTE = one_hot_sum(index_BTK, logits_BTE.shape[-1])
+        return self.objectives(x_BTM, chosen_BTE, token_mask, share_BTE, outputs_BTKM)
 
     def _run(self, x_NM, index_NK, weight_NK, token_mask) -> torch.Tensor:
         if not self.training or self.policy == "overflow":

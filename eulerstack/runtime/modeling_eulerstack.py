@@ -18,6 +18,7 @@ from .cache import EulerStackCache
 from .causal_loss import token_loss
 from .configuration_eulerstack import EulerStackConfig
 from .decoder_layer import EulerStackDecoderLayer
+from .differentiation import differentiate
 from .execution_modes import Phases
 from .expert_balance import follow_optimizer, record_loads
 from .generation import EulerStackGenerationMixin
@@ -170,6 +171,7 @@ class EulerStackModel(EulerStackPreTrainedModel):
             past_key_values=past_key_values,
             routings=tuple(trace.routings) or None,
             layer_losses=tuple(trace.layer_losses) or None,
+            tallies=tuple(trace.tallies) or None,
             readouts=tuple(map(self.finish, trace.readouts)) or None,
             ahead=tuple(ahead) or None,
             stream=hidden_states if self.mtp else None,
@@ -300,7 +302,12 @@ class EulerStackForCausalLM(EulerStackPreTrainedModel, EulerStackGenerationMixin
         if labels is not None and outputs.layer_losses is not None:
             share = share_of_batch(next_tokens(labels, **kwargs), **kwargs)
             loss = loss + sum(outputs.layer_losses).to(loss) * share
+        objectives = None
+        if labels is not None and outputs.tallies is not None:
+            objectives, weighted = differentiate(self.config, outputs.tallies)
+            loss = loss + weighted.to(loss) * share_of_batch(next_tokens(labels, **kwargs), **kwargs)
         return EulerStackCausalLMOutput(
+            objectives=objectives,
             loss=loss,
             states=outputs.stream if output_states else None,
             aux_loss=aux_loss,
@@ -313,8 +320,8 @@ class EulerStackForCausalLM(EulerStackPreTrainedModel, EulerStackGenerationMixin
 
     @property
     def logit_scale(self) -> float:
-        """What logits are multiplied by: `head.logit_scale`."""
-        return self.config.head["logit_scale"] or 1.0
+        """What logits are multiplied by: `head.logit_scale`, and under μP the base width over d_model."""
+        return (self.config.head["logit_scale"] or 1.0) * self.config.readout_multiplier
 
     def read_out(self, hidden_states: torch.Tensor) -> torch.Tensor:
         """Logits [..., V] of states [..., d_embed]."""

@@ -11,6 +11,7 @@ from .attention_projections import SoftmaxAttention
 from .configuration_eulerstack import EulerStackConfig
 from .fake_quantization import quantise_in_training
 from .initialization import LAWS, apply_law
+from .parameter_groups import parameter_groups
 from .schedule import NodeBoundary, RouterBoundary
 
 
@@ -47,6 +48,10 @@ class EulerStackPreTrainedModel(PreTrainedModel):
     def __init__(self, config: EulerStackConfig):
         super().__init__(config)
         self._keep_in_fp32_modules_strict = [*self._keep_in_fp32_modules_strict, *config.keep_in_fp32]
+
+    def optimizer_param_groups(self, lr: float, weight_decay: float | None = None) -> list[dict]:
+        """What to hand to an optimizer, under μP above all: read `parameter_groups.py`."""
+        return parameter_groups(self, lr, weight_decay)
 
     def _quantise_in_training(self, module: nn.Module, prefix: str) -> None:
         """Round what the spec's `quant_aware_training` names below `module`, whose names stand below `prefix`."""

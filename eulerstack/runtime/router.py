@@ -31,6 +31,12 @@ def affinity(logits: torch.Tensor, kind: str) -> torch.Tensor:
     raise ValueError(f"unknown affinity {kind!r}")
 
 
+def normalised_affinity(logits: torch.Tensor, kind: str) -> torch.Tensor:
+    """Affinities as probabilities: they sum to 1 over the last dimension."""
+    score = affinity(logits, kind)
+    return score if kind == "softmax" else score / score.sum(dim=-1, keepdim=True)
+
+
 class RouterCoefficients(NamedTuple):
     """What a router's losses are weighted with, and the affinity they are taken of."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from .router import Router, affinity
+from .router import Router, normalised_affinity
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def load_balancing_loss(routings: list[Routing], kind: str) -> torch.Tensor:
     routing gives K. Padding is not counted. A scalar, fp32 at least.
     """
     n_experts = routings[0].logits.shape[-1]
-    probability_NE = _probability(_pool(routings, "logits"), kind)
+    probability_NE = normalised_affinity(_pool(routings, "logits"), kind)
     chosen_NK = _pool(routings, "index")
     n_tokens = max(probability_NE.shape[0], 1)
     frequency_E = count_choices(chosen_NK, n_experts).to(probability_NE.dtype) / n_tokens
@@ -64,7 +64,7 @@ def load_balancing_loss(routings: list[Routing], kind: str) -> torch.Tensor:
 def sequence_balance_loss(routing: Routing, kind: str) -> torch.Tensor:
     """Mean over sequences of Σ_e f_e · P_e, f_e = E/(K·T) · choices of e in the sequence (DeepSeek-V3, eq. 17–20)."""
     n_experts, top_k = routing.logits.shape[-1], routing.index.shape[-1]
-    probability_BTE = _probability(routing.logits, kind)
+    probability_BTE = normalised_affinity(routing.logits, kind)
     mask_BT = routing.token_mask
     if mask_BT is None:
         mask_BT = torch.ones(routing.index.shape[:2], device=routing.index.device)
@@ -98,8 +98,3 @@ def real_tokens(routing: Routing, name: str) -> torch.Tensor:
 
 def _pool(routings: list[Routing], name: str) -> torch.Tensor:
     return torch.cat([real_tokens(routing, name) for routing in routings])
-
-
-def _probability(logits: torch.Tensor, kind: str) -> torch.Tensor:
-    score = affinity(logits, kind)
-    return score if kind == "softmax" else score / score.sum(dim=-1, keepdim=True)

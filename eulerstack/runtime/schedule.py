@@ -13,10 +13,11 @@ import torch
 from torch import nn
 
 from .attention_projections import span
-from .decoder_layer import LayerOutput
+from .differentiation import Tally
 from .hyper_connections import BirkhoffCollapse, collapse_mean, collapse_sum
 from .integrators import METHODS, OdeTime
 from .lateral_exchange import Tissue
+from .layer_output import LayerOutput
 from .mixture_of_depths import run_gated
 from .parallel_streams import StreamMerge
 from .router_losses import Routing
@@ -40,7 +41,8 @@ class RouterBoundary(nn.Flatten):
 class Trace:
     """What a forward leaves beside the stream.
 
-    Each router's doing, losses of layers, lent keys and values, each column's last output, states to read out.
+    Each router's doing, losses of layers, lent keys and values, each column's last output, states to read out, and by
+    block what differentiation objectives say.
     """
 
     routings: list[Routing] = field(default_factory=list)
@@ -48,10 +50,16 @@ class Trace:
     lent: dict[int, tuple[torch.Tensor, torch.Tensor]] = field(default_factory=dict)
     columns: dict[int, torch.Tensor] = field(default_factory=dict)
     readouts: list[torch.Tensor] = field(default_factory=list)
+    tallies: list[tuple[str, Tally]] = field(default_factory=list)
 
     def record(self, layer, logits: torch.Tensor, index: torch.Tensor, token_mask: torch.Tensor | None) -> None:
         """Note what a layer's router did."""
         self.routings.append(Routing(layer.ffn.router, logits, index, token_mask))
+
+    def tally(self, layer, tally: Tally | None) -> None:
+        """Note what differentiation objectives say of a layer's block."""
+        if tally is not None:
+            self.tallies.append((layer.block_name, tally))
 
 
 @dataclass(frozen=True)
@@ -91,6 +99,7 @@ class LayerStep:
             trace.record(layer, out.router_logits, out.router_index, context["token_mask"])
         if out.mixer_loss is not None:
             trace.layer_losses.append(out.mixer_loss)
+        trace.tally(layer, out.objectives)
         if out.key is not None and out.value is not None:
             trace.lent[self.cache_index] = (out.key, out.value)
         return out.hidden_states

@@ -346,6 +346,22 @@ SPECS = {
         {"a": layer(mamba()), "b": layer(attention(window=7))},
         **phases({"max_tokens": 14, "loss_weight": 0.25}, {"max_tokens": 50}),
     ),
+    "objectives": spec(
+        {
+            "sparse": layer(ffn=moe()),
+            "routed": layer(branched({"type": "top_k", "top_k": 1}, wide=attention(), near=attention(window=5))),
+            "large": layer(ffn=moe(experts=6, top_k=3, affinity="sigmoid")),
+        },
+        [{"template": "sparse"}, {"template": "routed"}, gated("large"), {"template": "sparse"}],
+        tissue=columns("none", 0.0, first="sparse", second="routed"),
+        training_hints={
+            "differentiation_objectives": {
+                "usage_probe_coef": 0.3,
+                "router_mutual_information_coef": 0.2,
+                "expert_orthogonality_coef": 0.1,
+            }
+        },
+    ),
     "deep_supervision": spec(
         TWO,
         [
