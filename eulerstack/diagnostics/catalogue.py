@@ -148,6 +148,8 @@ CATALOGUE: dict[str, Entry] = {
     "objective-without-object": Entry(
         COMPATIBILITY, "Info", see="eulerstack schema training_hints.differentiation_objectives"
     ),
+    "key-without-effect": Entry(COMPATIBILITY, "Info"),
+    "key-unread": Entry(COMPATIBILITY, "Info"),
     "one-column": Entry(COMPATIBILITY, "Info", see="eulerstack schema tissue"),
     # schema: one mixer or ffn in itself
     "heads-not-grouped": Entry(COMPATIBILITY, see="eulerstack schema mixer.attention"),

@@ -59,6 +59,9 @@ class RotaryEmbedding(nn.Module):
         super().__init__()
         self.config = config
         self.rope_type = config.rope_parameters["rope_type"]
+        if self.rope_type == "dynamic" and config.head_dim == 2:
+            # It changes the base, and the one pair turns at rate 1 under any; transformers divides by D − 2.
+            self.rope_type = "default"
         self.max_seq_len_cached = config.max_position_embeddings
         self.original_max_seq_len = config.max_position_embeddings
         function = ROPE_INIT_FUNCTIONS.get(self.rope_type, self.compute_default_rope_parameters)

@@ -179,3 +179,12 @@ def test_a_latent_cache_is_reordered_like_any_other():
     before = cache.layers[0].keys.clone()
     cache.reorder_cache(torch.tensor([1, 0]))
     assert torch.equal(cache.layers[0].keys, before[[1, 0]])
+
+
+def test_a_single_pair_turns_at_rate_1_under_dynamic_scaling_too():
+    lone = {"rope_dim": 2}
+    scaled = {"rope_scaling": {"type": "dynamic", "factor": 4.0}}
+    model, plain = (
+        build(spec({"d": layer(attention(**lone))}, model={"max_seq_len": 16}, embedding=keys)) for keys in (scaled, {})
+    )
+    assert torch.equal(model(tokens(1)).logits, plain(tokens(1)).logits)

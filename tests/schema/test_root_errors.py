@@ -288,6 +288,8 @@ def test_an_authors_own_names_are_never_reserved():
     assert codes(text) == ["vocabulary-too-small"]
 
 
+UNMIXED = "{ expand: 2, mixing: unconstrained, sinkhorn_iters: 9 }"
+
 WARNINGS = [
     ("positional: rope }", "positional: rope, tie_word_embeddings: true }", "ties-differ"),
     ("n_heads: 16", "n_heads: 128", "head-dim-unusual"),
@@ -318,6 +320,13 @@ WARNINGS = [
     (HEAD, f"{HEAD}\ncompatibility: {{ quant_aware_training: {{ enabled: true }} }}", "quantisation-without-scope"),
     (HEAD, f"{HEAD}\ntraining_hints: {{ muon: {{ ns_iters: 5 }} }}", "optimizer-key-unused"),
     (HEAD, f"{HEAD}\ntraining_hints: {{ scaling: {{ base_width: 256 }} }}", "base-width-unused"),
+    (HEAD, "head: { type: causal_lm, final_norm: { type: none, eps: 1e-3 } }", "key-without-effect"),
+    (HEAD, "head: { type: causal_lm, final_norm: { affine: false, unit_offset: true } }", "key-without-effect"),
+    (FFN, f"{FFN}\n    norm: {{ affine: false, unit_offset: true }}", "key-without-effect"),
+    (FFN, f"{FFN}\n    residual: {{ type: hyper_connection, hyper: {UNMIXED} }}", "key-without-effect"),
+    (FFN, "ffn: { type: moe, d_ff: 64, moe: { experts: 8, top_k: 2, d_expert: 32 } }", "key-without-effect"),
+    (HEAD, f"{HEAD}\ntraining_hints: {{ router_aux_loss_coef: 0.5 }}", "key-unread"),
+    (HEAD, f"{HEAD}\ntraining_hints: {{ router_lr_multiplier: 0.5 }}", "key-unread"),
     (ENTRY, f"{ENTRY}\n  - {{ template: decoder, share: x }}", None),
 ]
 
@@ -329,6 +338,33 @@ def test_what_is_rarely_meant_is_told(before, after, code):
         text = changed(HEAD, "head: { type: causal_lm, tie_weights: false }", text)
     others = [found for found in codes(text) if found != "vocabulary-too-small"]
     assert others == ([code] if code else []) or set(others) == {code, "deep-without-care"}
+
+
+RETNET = changed("mixer: { type: attention, attention: {} }", "mixer: { type: retnet, retnet: {} }")
+UNREAD = [
+    ("n_heads: 16", "n_heads: 16, n_kv_heads: 4", "model.n_kv_heads"),
+    ("n_heads: 16", "n_heads: 16, head_dim: 64", "model.head_dim"),
+    ("positional: rope }", "positional: rope, rope_theta: 500.0 }", "embedding.rope_theta"),
+    ("positional: rope }", "positional: rope, rope_scaling: { factor: 2 } }", "embedding.rope_scaling"),
+]
+
+
+@pytest.mark.parametrize(("before", "after", "path"), UNREAD)
+def test_what_only_attention_reads_is_told_where_there_is_none(before, after, path):
+    found = [found for found in checked(changed(before, after, RETNET)).diagnostics if found.code == "key-unread"]
+    assert [diagnostic.params["path"] for diagnostic in found] == [path]
+    assert "key-unread" not in codes(changed(before, after))
+
+
+def test_a_choice_by_hash_cannot_be_balanced():
+    hashed = "load_balance_coef: 0.1, routing: { type: hash, hash_salt: 1 }"
+    text = changed(FFN, f"ffn: {{ type: moe, moe: {{ experts: 8, top_k: 2, {hashed} }} }}")
+    assert "key-without-effect" in codes(text)
+
+
+def test_mla_reads_no_number_of_key_heads():
+    latent = changed("attention: {} }", "attention: { latent_dim: 256 } }")
+    assert "key-unread" in codes(changed("n_heads: 16", "n_heads: 16, n_kv_heads: 4", latent))
 
 
 def test_synonyms_lead_to_the_right_key():
