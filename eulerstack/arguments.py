@@ -111,7 +111,7 @@ def _import(parser: Parser, _: Place) -> None:
 
 def _schema(parser: Parser, _: Place) -> None:
     parser.add_argument("path", metavar="PATH", nargs="?", default="", help=_text("schema.path"))
-    _format(parser)
+    _format(parser, "json-schema")
 
 
 def _presets(parser: Parser, _: Place) -> None:
@@ -176,8 +176,8 @@ def _spec(parser: Parser, place: Place) -> None:
         _option(parser, "root.out", "--out", metavar="NAME")
 
 
-def _format(parser: Parser) -> None:
-    _option(parser, "root.format", "--format", choices=("text", "json"), default="text")
+def _format(parser: Parser, *more: str) -> None:
+    _option(parser, "root.format", "--format", choices=("text", "json", *more), default="text")
 
 
 def _option(parser: Parser, key: str, *names: str, **settings: Any) -> None:

@@ -65,10 +65,12 @@ class EulerStackMagics(Magics):
             self._variables[name] = result
             if isinstance(result, AboutSpec):
                 api.bindings[name] = replace(result.source, name=name)
-        if getattr(call, "format", "text") == "json":
-            print(json.dumps(result.to_dict(), indent=2, ensure_ascii=False))
-            return None
-        return result
+        machine = {"json": result.to_dict, "json-schema": getattr(result, "json_schema", None)}
+        written = machine.get(getattr(call, "format", "text"))
+        if written is None:
+            return result
+        print(json.dumps(written(), indent=2, ensure_ascii=False))
+        return None
 
 
 def _words(line: str) -> list[str]:

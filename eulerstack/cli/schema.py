@@ -8,9 +8,12 @@ from eulerstack.cli import terminal
 
 def run(call: Namespace) -> int:
     """Always 0: an unknown path raises."""
-    description = api.schema(call.path)
-    if call.format == "json":
-        terminal.write_json(description.to_dict())
-    else:
-        terminal.show(description)
+    described = api.schema(call.path)
+    match call.format:
+        case "json-schema":
+            terminal.write_json(described.json_schema())
+        case "json":
+            terminal.write_json(described.to_dict())
+        case _:
+            terminal.show(described)
     return 0

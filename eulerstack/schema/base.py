@@ -26,6 +26,14 @@ class Keys(BaseModel):
     )
 
 
+@dataclass(frozen=True, slots=True)
+class AlsoText:
+    """Stands in a number's annotation where it may be written as text too: what the text looks like, and one."""
+
+    pattern: str
+    example: str
+
+
 Size = Annotated[int, Field(ge=1, le=LARGEST_SIZE)]
 Count = Annotated[int, Field(ge=0, le=LARGEST_SIZE)]
 Positive = Annotated[float, Field(gt=0)]

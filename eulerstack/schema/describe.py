@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from pydantic.fields import FieldInfo
+
 from eulerstack import i18n
 from eulerstack.diagnostics import EulerStackError, error
 from eulerstack.diagnostics.suggest import nearest
@@ -12,6 +14,7 @@ from eulerstack.schema.base import Keys
 from eulerstack.schema.facts import Facts, field_facts, named_fields
 from eulerstack.schema.names import SYNONYMS
 from eulerstack.schema.paths import ROOT_NAME
+from eulerstack.schema.sources import source_of
 from eulerstack.schema.spec import RootKeys
 from eulerstack.schema.template import TemplateKeys
 
@@ -20,8 +23,8 @@ ROOT = Facts("mapping", keys=(RootKeys,))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyRow:
-    """One key. `type` is what an author writes (`integer ≥ 1`, `hf | byte`); `default` None: none, or as the meaning
-    says it derives; `nested` tells that the key has keys of its own to describe.
+    """One key. `type` is what an author writes (`integer`, `hf | byte`), `range` its bounds; `default` None: none, or
+    derived as the meaning says; `nested` tells that the key has keys of its own to describe.
     """
 
     path: str
@@ -44,6 +47,11 @@ class KeyRow:
         """One sentence in the current language."""
         return i18n.text("schema", self.path)
 
+    @property
+    def source(self) -> str:
+        """The paper behind the key or what it belongs to; empty for what is nobody's."""
+        return source_of(self.path)
+
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {
@@ -55,6 +63,7 @@ class KeyRow:
             "default": self.default,
             "nested": self.nested,
             "meaning": self.meaning,
+            "source": self.source,
         }
 
 
@@ -70,9 +79,15 @@ class Description:
         """What stands here, in the current language."""
         return i18n.text("schema", self.path or "root")
 
+    @property
+    def source(self) -> str:
+        """The paper behind what stands here; empty for what is nobody's."""
+        return source_of(self.path)
+
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return {"path": self.path, "meaning": self.meaning, "keys": [row.to_dict() for row in self.rows]}
+        keys = [row.to_dict() for row in self.rows]
+        return {"path": self.path, "meaning": self.meaning, "source": self.source, "keys": keys}
 
 
 def describe(path: str = "") -> Description:
@@ -92,7 +107,7 @@ def describe(path: str = "") -> Description:
             raise _unknown(path, place, rest[0], known)
         keys, name, rest = found
         if keys is not None:
-            place = _joined(place, keys, name)
+            place = joined(place, keys, name)
             row = _row(place, keys, name)
             known = field_facts(keys, name)
         elif known.item is not None:
@@ -111,7 +126,7 @@ def _paths(known: Facts, place: str, above: frozenset[type[Keys]]) -> Iterator[s
         if keys in above:
             continue
         for name, _ in named_fields(keys):
-            path = _joined(place, keys, name)
+            path = joined(place, keys, name)
             yield path
             yield from _paths(field_facts(keys, name), path, above | {keys})
 
@@ -132,8 +147,8 @@ def _step(known: Facts, rest: tuple[str, ...]) -> tuple[type[Keys] | None, str, 
     return (None, rest[0], rest[1:]) if known.kind == "mapping" and known.item else None
 
 
-def _joined(place: str, keys: type[Keys], name: str) -> str:
-    """The path of a key: a template's sections and a nested entry's keys start anew."""
+def joined(place: str, keys: type[Keys], name: str) -> str:
+    """The path of the key `name` below `place`: a template's sections and a nested entry's keys start anew."""
     if place == "layer_templates" or (not place and keys is TemplateKeys):
         return name
     if place.endswith(".branches"):
@@ -147,7 +162,7 @@ def _rows(known: Facts, place: str) -> Iterator[KeyRow]:
     seen: set[str] = set()
     for keys in _classes(known):
         for name, _ in named_fields(keys):
-            path = _joined(place, keys, name)
+            path = joined(place, keys, name)
             if path not in seen:
                 seen.add(path)
                 yield _row(path, keys, name)
@@ -157,16 +172,18 @@ def _row(path: str, keys: type[Keys], name: str) -> KeyRow:
     known, info = field_facts(keys, name), dict(named_fields(keys))[name]
     return KeyRow(
         path=path,
-        type=known.spelling,
+        type=known.word,
         choices=known.choices,
-        range=known.bounds,
+        range=known.range,
         required=info.is_required(),
-        default=None if info.is_required() else _plain(info.get_default(call_default_factory=True)),
+        default=None if info.is_required() else plain_default(info),
         nested=bool(_classes(known)),
     )
 
 
-def _plain(value: Any) -> Any:
+def plain_default(info: FieldInfo) -> Any:
+    """What an optional key is when it is not written; None where it derives from others."""
+    value = info.get_default(call_default_factory=True)
     return value.model_dump(by_alias=True, exclude_none=True) if isinstance(value, Keys) else value
 
 

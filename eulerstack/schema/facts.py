@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from eulerstack.records import dataclass
-from eulerstack.schema.base import Keys
+from eulerstack.schema.base import AlsoText, Keys
 
 Kind = Literal["integer", "number", "boolean", "string", "list", "mapping"]
 _SCALARS: dict[type, Kind] = {bool: "boolean", int: "integer", float: "number", str: "string"}
@@ -25,7 +25,7 @@ class Facts:
     `choices` are enum values; `low` and `high` bounds, exclusive as `low_open` and `high_open` say; `lengths` the
     bounds of a list's length; `keys` the closed mappings that may stand here (several for a schedule entry); `item`
     what a list's items or a free mapping's values are; `nullable` whether null may stand here; `also_name` whether a
-    template's name may stand instead of the list.
+    template's name may stand instead of the list; `also_text` what a number may be written as besides.
     """
 
     kind: Kind
@@ -39,6 +39,7 @@ class Facts:
     item: "Facts | None" = None
     nullable: bool = False
     also_name: bool = False
+    also_text: AlsoText | None = None
 
     @property
     def bounds(self) -> str:
@@ -51,6 +52,25 @@ class Facts:
         if self.high is None or self.high >= 10**9:
             return f"{'>' if self.low_open else '≥'} {low}"
         return f"∈ {'(' if self.low_open else '['}{low}, {high}{')' if self.high_open else ']'}"
+
+    @property
+    def range(self) -> str:
+        """The bounds of the value, or of a list's items and its length: `≥ 1`, `∈ [0, 1); 2 ×`."""
+        if self.kind != "list":
+            return self.bounds
+        low, high = self.lengths
+        length = f"{low} ×" if low == high else f"≥ {low} ×" if low and self.item and not self.item.keys else ""
+        return "; ".join(part for part in (self.item.range if self.item else "", length) if part)
+
+    @property
+    def word(self) -> str:
+        """What an author writes, without its bounds: `integer`, `hf | byte`, `[string, …]`, `integer | "1.1B"`."""
+        if self.kind in ("integer", "number"):
+            return f'{self.kind} | "{self.also_text.example}"' if self.also_text else self.kind
+        if self.kind == "list":
+            items = f"[{self.item.word if self.item else '…'}, …]"
+            return f"string | {items}" if self.also_name else items
+        return self.spelling
 
     @property
     def spelling(self) -> str:
@@ -135,6 +155,8 @@ def _with_metadata(known: Facts, metadata: tuple[Any, ...]) -> Facts:
         if isinstance(item, FieldInfo):
             known = _with_metadata(known, tuple(item.metadata))
             continue
+        if isinstance(item, AlsoText):
+            known = replace(known, also_text=item)
         for name, change in _BOUNDS.items():
             if hasattr(item, name):
                 known = change(known, getattr(item, name))

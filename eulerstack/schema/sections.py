@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from eulerstack.schema.base import Count, Keys, NonNegative, Positive, Size
+from eulerstack.schema.base import AlsoText, Count, Keys, NonNegative, Positive, Size
 from eulerstack.schema.rope_scaling import RopeScalingKeys
 
 Text = Annotated[str, Field(min_length=1)]
@@ -23,7 +23,8 @@ def _spelled_count(value: Any) -> Any:
     return round(float(digits) * unit)
 
 
-ParameterCount = Annotated[int, BeforeValidator(_spelled_count), Field(ge=1, le=LARGEST_MODEL)]
+_SPELLED = AlsoText(r"^([0-9]+\.?[0-9]*|\.[0-9]+) *[KMBTkmbt]$", "1.1B")
+ParameterCount = Annotated[int, BeforeValidator(_spelled_count), Field(ge=1, le=LARGEST_MODEL), _SPELLED]
 """A number of parameters: an integer, or digits with K, M, B or T."""
 
 

@@ -226,3 +226,12 @@ def test_schema_tells_type_default_and_meaning(run):
     keys = {key["path"]: key for key in json.loads(run("schema", "ffn.moe", "--format", "json")[1])["keys"]}
     assert keys["ffn.moe.top_k"]["required"]
     assert keys["ffn.moe.shared_experts"]["default"] == 0
+
+
+def test_the_language_is_exported_for_editors(run):
+    code, out, err = run("schema", "--format", "json-schema", lang="ko")
+    exported = json.loads(out)
+    assert (code, err) == (0, "")
+    assert exported["$schema"].endswith("2020-12/schema")
+    assert exported["properties"]["model"]["description"] == i18n.template_of("schema", "model", "ko")
+    assert json.loads(run("schema", "ffn", "--format", "json-schema")[1])["title"] == "ffn"
