@@ -135,7 +135,8 @@ class Explanation(AboutSpec):
         """The header and the folded schedule as a table."""
         table = Table(box=None, header_style="bold", pad_edge=False)
         for index, column in enumerate(COLUMNS):
-            table.add_column(_label(f"column.{column}"), justify="right" if index in NUMBERS else "left")
+            number = index in NUMBERS
+            table.add_column(_label(f"column.{column}"), justify="right" if number else "left", no_wrap=number)
         for row in self.rows:
             table.add_row(*self._cells(row))
         return Group(self.header(), Text(), table)
