@@ -13,9 +13,7 @@ def run(call: Namespace) -> int:
     if call.format == "json":
         terminal.write_json(report.to_dict())
     else:
-        for line in report.lines(full=call.report, color=terminal.colourful(sys.stdout)):
+        for line in report.lines(full=call.report, size=call.report, color=terminal.colourful(sys.stdout)):
             terminal.write(line)
-        if call.report and report.explanation:
-            terminal.show(report.explanation.header())
     failed = not report.ok or (call.strict and report.warnings)
     return 1 if failed else 0

@@ -9,6 +9,7 @@ from eulerstack import i18n
 from eulerstack.diagnostics import Diagnostic, Severity, Source, render
 from eulerstack.ir.nodes import Model
 from eulerstack.results.shown import AboutSpec
+from eulerstack.results.table import facts_lines
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -68,10 +69,15 @@ class Report(AboutSpec):
         listed = i18n.text("cli", "report.comma").join(told)
         return i18n.text("cli", "report.counted", verdict=verdict, counts=listed) if told else verdict
 
-    def lines(self, *, full: bool = True, color: bool = False) -> list[str]:
-        """The text form, line by line. `full`: with what is only good to know; `color`: with ANSI colours."""
+    def lines(self, *, full: bool = True, size: bool = False, color: bool = False) -> list[str]:
+        """The text form, line by line: findings, verdict. `full`: with what is only good to know; `size`: with the
+        size of a valid spec's model; `color`: with ANSI colours.
+        """
         told = [d for d in self.diagnostics if full or d.severity is not Severity.INFO]
         lines = render.terminal_lines(told, color=color)
+        explanation = self.explanation if size else None
+        if explanation:
+            lines += [*([""] if lines else []), *facts_lines(explanation.model.name, explanation.facts(), color=color)]
         return [*lines, "", self.summary] if lines else [self.summary]
 
     def terminal(self, width: int, *, color: bool) -> str:

@@ -84,3 +84,9 @@ class Tabled(Shown):
 def bold(text: str, color: bool) -> str:
     """The text in bold where there is colour."""
     return f"{_BOLD}{text}{_RESET}" if color else text
+
+
+def facts_lines(name: str, facts: Sequence[tuple[str, str]], *, color: bool) -> list[str]:
+    """A name and below it one line for each fact, the labels in a column."""
+    widest = max((cells(label) for label, _ in facts), default=0)
+    return [bold(name, color), *(f"{label}{' ' * (widest - cells(label))}{GAP}{fact}" for label, fact in facts)]

@@ -1,10 +1,11 @@
 """Realism: what is allowed but rarely meant. Rules that need no cost; those that do live with the IR."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from eulerstack.diagnostics import Diagnostic
 from eulerstack.dsl.tree import Path
 from eulerstack.schema.findings import Findings
+from eulerstack.schema.mixers import SingleMixerKeys
 from eulerstack.schema.parts import Parts, TemplateParts
 from eulerstack.schema.schedule import IntegratorEntryKeys, PlainKeys
 from eulerstack.schema.stack import stack
@@ -98,18 +99,30 @@ def _experts(parts: Parts, findings: Findings) -> None:
             findings.add("sqrt-softplus-uncorrected", (*at, "affinity"))
 
 
+def _template_head_dim(parts: Parts, findings: Findings) -> None:
+    """Heads that a template itself makes unusual; those of the model are judged once, with the model."""
+    for path, single in _mixers(parts):
+        keys = single.attention
+        if keys is None or parts.model is None or keys.mla:
+            continue
+        tiled = keys.n_heads if parts.model.head_dim is None and keys.head_dim is None else None
+        head_dim = parts.model.d_model / tiled if tiled else keys.head_dim
+        if head_dim and not HEAD_DIM[0] <= head_dim <= HEAD_DIM[1]:
+            at = (*path, "attention", "head_dim" if keys.head_dim else "n_heads")
+            findings.add("head-dim-unusual", at, head_dim=f"{head_dim:g}", low=HEAD_DIM[0], high=HEAD_DIM[1])
+
+
 def _latent(parts: Parts, findings: Findings) -> None:
-    for path, template in _templates(parts):
-        attention = template.mixer.attention if template.mixer else None
+    for path, single in _mixers(parts):
+        attention = single.attention
         if not parts.model or not attention:
             continue
+        d_model = parts.model.d_model
         rank = attention.mla.kv_rank if attention.mla else attention.latent_dim
         key = ("mla", "kv_rank") if attention.mla else ("latent_dim",)
-        if rank and not parts.model.d_model / 16 <= rank <= 3 * parts.model.d_model / 4:
-            at = (*path, "mixer", "attention", *key)
-            findings.add(
-                "latent-unusual", at, rank=rank, low=parts.model.d_model // 16, high=3 * parts.model.d_model // 4
-            )
+        if rank and not d_model / 16 <= rank <= 3 * d_model / 4:
+            at = (*path, "attention", *key)
+            findings.add("latent-unusual", at, rank=rank, low=d_model // 16, high=3 * d_model // 4)
 
 
 def _memory(parts: Parts, findings: Findings) -> None:
@@ -128,9 +141,9 @@ def _memory(parts: Parts, findings: Findings) -> None:
 
 
 def _test_time_training(parts: Parts, findings: Findings) -> None:
-    for path, template in _templates(parts):
-        if template.mixer and template.mixer.ttt:
-            _inner_lr(template.mixer.ttt.inner_lr, (*path, "mixer", "ttt", "inner_lr"), findings)
+    for path, single in _mixers(parts):
+        if single.ttt:
+            _inner_lr(single.ttt.inner_lr, (*path, "ttt", "inner_lr"), findings)
 
 
 def _inner_lr(value: float, path: Path, findings: Findings) -> None:
@@ -195,8 +208,19 @@ def _templates(parts: Parts) -> list[tuple[Path, TemplateParts]]:
     return [(path, template) for path, template in named if parts.sound(*path)]
 
 
+def _mixers(parts: Parts) -> Iterator[tuple[Path, SingleMixerKeys]]:
+    """Every mixer that can be read, branches instead of branched, with its place."""
+    for path, template in _templates(parts):
+        mixer, at = template.mixer, (*path, "mixer")
+        if mixer and mixer.branched:
+            yield from (((*at, "branched", "branches", name), keys) for name, keys in mixer.branched.branches.items())
+        elif mixer:
+            yield at, mixer
+
+
 RULES: tuple[Callable[[Parts, Findings], None], ...] = (
     _head_dim,
+    _template_head_dim,
     _sequence_length,
     _family,
     _rope_factor,

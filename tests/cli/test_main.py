@@ -72,9 +72,14 @@ def test_strict_makes_warnings_fail(run):
     assert run("validate", "narrow.yml", "--strict")[0] == 1
 
 
-def test_a_report_tells_the_size(run):
+def test_a_report_tells_findings_size_and_verdict_in_this_order(run):
     assert "Parameters" not in run("validate", "small.yml")[1]
-    assert "Parameters" in run("validate", "small.yml", "--report")[1]
+    _, out, _ = run("validate", "narrow.yml", "--report")
+    assert out.index("Warning: ") < out.index("Parameters") < out.index("narrow.yml is valid (warnings: 1)")
+    assert out.endswith("narrow.yml is valid (warnings: 1)\n")
+    _, out, _ = run("validate", "wrong.yml", "--report")
+    assert "Parameters" not in out
+    assert out.endswith("wrong.yml is wrong (errors: 2)\n")
 
 
 def test_json_stands_alone_on_standard_output(run):
