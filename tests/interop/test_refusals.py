@@ -12,12 +12,16 @@ from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
 from transformers import GenerationConfig, PreTrainedConfig
 
+from eulerstack import i18n
 from eulerstack.diagnostics import EulerStackError
 from eulerstack.interop import FAMILIES, import_spec
 from eulerstack.interop.config import GENERATION
 from eulerstack.interop.families.mamba import TRAINED_LENGTH
 from eulerstack.interop.rope import KNOWN
 from tests.interop.configs import CLASSES, settings
+from tests.languages import english
+
+TRANSLATED = [lang for lang in i18n.LANGUAGES if lang != "en"]
 
 
 def write(directory: Path, config: dict[str, Any]) -> Path:
@@ -37,6 +41,10 @@ def refusal(directory: Path) -> str:
         import_spec(directory)
     text = str(caught.value)
     assert text.count("\n") % 3 == 2, text
+    for lang in TRANSLATED:
+        with i18n.speaking(lang), pytest.raises(EulerStackError) as again:
+            import_spec(directory)
+        assert not english(str(again.value), lang)
     return text
 
 
