@@ -130,10 +130,11 @@ def compile(
 
     Raises EulerStackError for a wrong spec, a primitive that is not built yet, a place that may not be written.
     """
-    from eulerstack.compiler import check_supported, compile_model, write_json_file
+    from eulerstack.compiler import check_json_target, check_supported, compile_model, write_json_file
     from eulerstack.results.compilation import Compilation
 
     loaded = load(ref)
+    authored = loaded.source
     locate = partial(_authored_span, loaded.spec)
     check_supported(loaded.model, locate)
     if twin:
@@ -143,8 +144,7 @@ def compile(
     if dry_run:
         return result
     if output:
-        write_json_file(output, result.config)
-        result = replace(result, output=Path(output))
+        check_json_target(output, authored.path)
     if output_dir:
         directory = compile_model(
             loaded.model,
@@ -157,6 +157,9 @@ def compile(
             progress=progress,
         )
         result = replace(result, directory=directory, findings=(*result.findings, *directory.warnings))
+    if output:
+        write_json_file(output, result.config)
+        result = replace(result, output=Path(output))
     return result
 
 

@@ -122,6 +122,7 @@ def _presets(parser: Parser, _: Place) -> None:
     copy = _add(actions, "copy", "presets.copy")
     copy.add_argument("name", metavar="NAME", help=_text("presets.name"))
     copy.add_argument("file", metavar="FILE", help=_text("presets.file"))
+    _flag(copy, "shrink.overwrite", "--overwrite")
 
 
 def _shrink(parser: Parser, place: Place) -> None:

@@ -72,7 +72,7 @@ def _presets(call: Namespace, _: None) -> Shown:
         return api.presets()
     text = SpecText(api.preset(call.name).source)
     if call.action == "copy":
-        api.write_text(call.file, text.yaml)
+        api.write_text(call.file, text.yaml, overwrite=call.overwrite)
     return text
 
 

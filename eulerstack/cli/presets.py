@@ -16,6 +16,6 @@ def run(call: Namespace) -> int:
         case "show":
             terminal.write(api.preset(call.name).source.text)
         case "copy":
-            api.write_text(call.file, api.preset(call.name).source.text)
+            api.write_text(call.file, api.preset(call.name).source.text, overwrite=call.overwrite)
             terminal.write(i18n.text("cli", "presets.copied", name=call.name, file=call.file))
     return 0

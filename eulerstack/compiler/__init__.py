@@ -10,6 +10,7 @@ from eulerstack.compiler.config import config_dict, spec_from_config
 from eulerstack.compiler.directory import (
     Progress,
     Report,
+    check_json_target,
     tensors_of,
     write_directory,
     write_json_file,
@@ -26,6 +27,7 @@ __all__ = [
     "CompileResult",
     "Progress",
     "Tensor",
+    "check_json_target",
     "check_supported",
     "compile_model",
     "config_dict",

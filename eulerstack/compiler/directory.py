@@ -155,13 +155,22 @@ def _write_json(path: Path, content: dict[str, Any]) -> None:
     _write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def check_json_target(path: str | Path, spec: Path | None = None) -> None:
+    """Refuse a target that is a directory, has no parent, or is the file of the spec itself. Raises CompileError."""
+    path = Path(path)
+    with _told(path):
+        if path.is_dir():
+            raise error("target-is-directory", params={"path": path})
+        if not path.parent.is_dir():
+            raise error("target-parent-missing", params={"path": path, "parent": path.parent})
+        if spec is not None and path.exists() and spec.exists() and path.samefile(spec):
+            raise error("target-is-spec", params={"path": path})
+
+
 def write_json_file(path: str | Path, content: dict[str, Any]) -> None:
     """Write one JSON file, complete or not at all. Raises CompileError."""
     path = Path(path)
-    if path.is_dir():
-        raise error("target-is-directory", params={"path": path})
-    if not path.parent.is_dir():
-        raise error("target-parent-missing", params={"path": path, "parent": path.parent})
+    check_json_target(path)
     staging = path.with_name(f".{path.name}.{os.getpid()}.partial")
     with _told(path):
         try:

@@ -247,6 +247,7 @@ CATALOGUE: dict[str, Entry] = {
     "target-not-empty": Entry(COMPILE, see="eulerstack compile --help", call=True),
     "target-is-file": Entry(COMPILE, see="eulerstack compile --help", call=True),
     "target-is-directory": Entry(COMPILE, see="eulerstack compile --help", call=True),
+    "target-is-spec": Entry(COMPILE, see="eulerstack compile --help", call=True),
     "target-parent-missing": Entry(COMPILE, see="eulerstack compile --help", call=True),
     "target-unwritable": Entry(COMPILE, see="eulerstack compile --help", call=True),
     "target-protected": Entry(COMPILE, see="eulerstack compile --help", call=True),

@@ -46,12 +46,17 @@ class Compilation(AboutSpec):
         if self.directory:
             facts += [
                 (_label("directory"), str(self.directory.path)),
-                (_label("files"), ", ".join(self.directory.files)),
+                (_label("files"), self._files(self.directory.files)),
                 (_label("params"), f"{short(self.directory.parameters)} ({self.directory.parameters:,})"),
                 (_label("size"), size(self.directory.bytes)),
                 (_label("seconds"), f"{self.directory.seconds:.1f} s"),
             ]
         return facts
+
+    def _files(self, names: tuple[str, ...]) -> str:
+        """The files by name; of the code, which is the same for every model, the number."""
+        named = [name for name in names if not name.endswith(".py")]
+        return i18n.text("explain", "compiled.with-code", names=", ".join(named), count=len(names) - len(named))
 
     def _json(self) -> str:
         return json.dumps(self.config, indent=2, ensure_ascii=False)

@@ -88,8 +88,8 @@ def html_table(head: Sequence[str], rows: Iterable[Sequence[object]], *, numbers
 def _row(tag: str, cells: Sequence[object], right: frozenset[int]) -> str:
     def cell(index: int, value: object) -> str:
         align = "right" if index in right else "left"
-        # Without it, headings of two or three Hangul or Han characters break after each.
-        wrap = ";white-space:nowrap" if tag == "th" else ""
+        # Without it, headings and labels of two or three Hangul or Han characters break after each.
+        wrap = ";white-space:nowrap" if tag == "th" or index == 0 else ""
         return f'<{tag} style="text-align:{align};padding:2px 10px{wrap}">{escape(str(value))}</{tag}>'
 
     return f"<tr>{''.join(cell(index, value) for index, value in enumerate(cells))}</tr>"

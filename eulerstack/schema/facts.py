@@ -17,6 +17,9 @@ from eulerstack.schema.base import AlsoText, Keys
 Kind = Literal["integer", "number", "boolean", "string", "list", "mapping"]
 _SCALARS: dict[type, Kind] = {bool: "boolean", int: "integer", float: "number", str: "string"}
 
+UNSAID = 10**9
+"""An upper bound this high is there for sanity alone: it is told only to those who exceed it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
@@ -49,9 +52,15 @@ class Facts:
             return f"= {low}"
         if self.low is None:
             return "" if self.high is None else f"{'<' if self.high_open else '≤'} {high}"
-        if self.high is None or self.high >= 10**9:
+        if self.high is None or self.high >= UNSAID:
             return f"{'>' if self.low_open else '≥'} {low}"
         return f"∈ {'(' if self.low_open else '['}{low}, {high}{')' if self.high_open else ']'}"
+
+    def bounds_against(self, value: object) -> str:
+        """The bounds to tell the author of a value outside of them."""
+        high = self.high
+        unsaid = high is not None and high >= UNSAID and isinstance(value, int | float) and value > high
+        return f"≤ {_number(high)}" if unsaid else self.bounds
 
     @property
     def range(self) -> str:

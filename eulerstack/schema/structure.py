@@ -254,7 +254,7 @@ def wrong_value(root: Mapping, path: Path, known: Facts, fault: Fault) -> Diagno
         if code == "not-integer" and isinstance(fault.found, float) and _is_computed(root, path):
             code, params = "not-whole", {"path": dotted(path), "key": dotted(path), "value": params["found"]}
     elif fault.kind in _RANGE_TYPES:
-        code, params["bounds"] = "out-of-range", known.bounds
+        code, params["bounds"] = "out-of-range", known.bounds_against(fault.found)
     elif fault.kind in ("too_short", "too_long"):
         least, most = known.lengths
         code = "wrong-length"

@@ -69,7 +69,10 @@ def test_strict_makes_warnings_fail(run):
     code, out, _ = run("validate", "narrow.yml")
     assert code == 0
     assert "Warning: narrow.yml:2:" in out
-    assert run("validate", "narrow.yml", "--strict")[0] == 1
+    code, out, _ = run("validate", "narrow.yml", "--strict")
+    assert code == 1
+    assert out.splitlines()[-1] == "fails: --strict counts warnings as errors"
+    assert "--strict" not in run("validate", "small.yml", "--strict")[1]
 
 
 def test_a_report_tells_findings_size_and_verdict_in_this_order(run):
@@ -94,6 +97,15 @@ def test_json_stands_alone_on_standard_output(run):
     params = explained["params"]
     assert params["total"] == params["embedding"] + params["non_embedding"]
     assert explained["cache"]["bytes_per_token"] == 2 * 2 * 128 * 2
+
+
+def test_bytes_that_are_no_text_are_reported_in_the_format_asked_for(run, tmp_path):
+    (tmp_path / "binary.yml").write_bytes(b"schema_version: 1\n\x00")
+    code, out, err = run("validate", "binary.yml", "--format", "json")
+    report = json.loads(out)
+    assert (code, err, report["ok"]) == (1, "", False)
+    assert [(error["code"], error["line"]) for error in report["errors"]] == [("binary", 2)]
+    assert run("validate", "binary.yml")[1].splitlines()[-1] == "binary.yml is wrong (errors: 1)"
 
 
 def test_explain_folds_the_schedule(run):
@@ -166,6 +178,33 @@ def test_compile_writes_json_a_directory_both_or_neither(run, tmp_path):
     assert "model" in out
 
 
+def test_of_the_code_a_compilation_tells_the_number_alone(run, tmp_path):
+    _, out, _ = run("compile", "small.yml", "--output-dir", "model")
+    code = [path.name for path in (tmp_path / "model").glob("*.py")]
+    told = " ".join(out.split())
+    assert f"tokenizer_config.json and {len(code)} files of code" in told
+    assert not any(name in told for name in code)
+
+
+def test_json_is_written_only_where_the_directory_could_be(run, tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "mine.txt").write_text("x")
+    assert run("compile", "small.yml", "-o", "a.json", "--output-dir", "model")[0] == 2
+    assert run("compile", "small.yml", "-o", "no/a.json", "--output-dir", "other")[0] == 2
+    assert not (tmp_path / "a.json").exists()
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("twin", [[], ["--twin"]])
+def test_json_never_takes_the_specs_place(run, tmp_path, twin):
+    (tmp_path / "link.yml").symlink_to("small.yml")
+    for target in ("small.yml", "link.yml", "./small.yml"):
+        code, _, err = run("compile", "small.yml", "-o", target, *twin)
+        assert code == 2
+        assert "is the spec itself" in err
+    assert (tmp_path / "small.yml").read_text() == SPEC
+
+
 @pytest.mark.parametrize("option", ["--validate-only", "--print-config", "--dry-run"])
 def test_what_only_looks_writes_nothing(run, tmp_path, option):
     before = sorted(os.listdir(tmp_path))
@@ -205,6 +244,12 @@ def test_presets_list_show_copy(run, tmp_path):
     assert (tmp_path / "mine.yml").read_text() == text
     assert run("presets", "copy", "llm_0p1b_simple", "small.yml")[0] == 2
     assert (tmp_path / "small.yml").read_text() == SPEC
+    assert run("presets", "copy", "llm_0p1b_simple", "mine.yml", "--overwrite")[0] == 0
+
+
+def test_a_file_that_exists_asks_for_overwrite(run):
+    for words in (["presets", "copy", "llm_0p1b_simple"], ["shrink", "small.yml", "-o"]):
+        assert "add --overwrite" in run(*words, "wrong.yml")[2]
 
 
 @pytest.mark.parametrize(("name", "start"), [("a.svg", b"<?xml"), ("a.png", b"\x89PNG"), ("a.dot", b"digraph")])

@@ -164,7 +164,11 @@ def test_compile_writes_a_directory(shell, tmp_path):
     assert result.success
     assert shell.user_ns["made"].path == tmp_path / "model"
     assert (tmp_path / "model" / "config.json").is_file()
-    assert "config.json" in result.result._repr_html_()
+    html = result.result._repr_html_()
+    assert "config.json" in html
+    assert "modeling_eulerstack.py" not in html
+    # labels of two or three Hangul syllables would break after each beside a long value
+    assert all("nowrap" in row for row in re.findall(r"<tr><td [^>]*>", html))
 
 
 def test_unloading_takes_everything_back(shell):

@@ -120,6 +120,12 @@ def test_one_fault_is_one_error_at_its_place(before, after, code):
     assert checked(text).spec is None
 
 
+def test_an_upper_bound_is_named_to_who_exceeds_it():
+    for number, bounds in ((0, "≥ 1"), (10**20, "≤ 2147483647")):
+        told = checked(changed("repeat: 24", f"repeat: {number}")).diagnostics
+        assert [d.params["bounds"] for d in told if d.code == "out-of-range"] == [bounds]
+
+
 def test_longrope_has_a_factor_for_each_pair():
     text = changed(
         EMBEDDING,
