@@ -15,7 +15,6 @@ import os
 import sys
 import threading
 from pathlib import Path
-from textwrap import shorten
 from typing import Any
 
 FILES = (
@@ -27,12 +26,12 @@ LOADING_NOTES = ("is_local", "local_files_only", "name_or_path")
 
 
 class UnavailableError(Exception):
-    """No tokenizer, and why."""
+    """No tokenizer, and why. Of an exception only its name is told: what it says is English."""
 
-    def __init__(self, reason: str, detail: object = ""):
+    def __init__(self, reason: str, detail: str | Exception):
         super().__init__(reason)
         self.reason = reason
-        self.detail = shorten(str(detail), width=100, placeholder=" …")
+        self.detail = type(detail).__name__ if isinstance(detail, Exception) else detail
 
 
 def main(request: dict[str, Any]) -> dict[str, Any]:

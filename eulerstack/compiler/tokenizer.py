@@ -166,7 +166,7 @@ def _fetch(contract: dict[str, Any], staging: Path, max_length: int, transition:
         return {"reason": "timeout", "detail": f"{LOCAL_SECONDS:g} s"}
     except ValueError:
         last = child.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
-        return {"reason": "broken", "detail": "".join(last)[:200]}
+        return {"reason": "broken", "detail": "".join(last).partition(":")[0][:200]}  # the exception's name
 
 
 def _without(code: str, mode: Mode, *, fix: str = "", **params: object) -> SavedTokenizer:
