@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from eulerstack.results.explanation import Explanation
     from eulerstack.results.key_table import KeyTable
     from eulerstack.results.preset_list import PresetList
+    from eulerstack.results.preset_page import PresetPage
     from eulerstack.results.report import Report
     from eulerstack.schema import Spec
 
@@ -210,11 +211,28 @@ def schema(path: str = "") -> "KeyTable":
     return KeyTable(describe(path))
 
 
-def presets() -> "PresetList":
-    """The presets that come with the package: a list of `Preset` that shows itself as a table."""
+def presets(
+    *,
+    tier: int | None = None,
+    level: str | None = None,
+    mixer: str | None = None,
+    min_params: int | None = None,
+    max_params: int | None = None,
+) -> "PresetList":
+    """The presets that come with the package, or those that fit: a list of `Preset` that shows itself as a table."""
     from eulerstack.results.preset_list import PresetList
 
-    return PresetList(library.presets())
+    return PresetList(
+        library.presets(tier=tier, level=level, mixer=mixer, min_params=min_params, max_params=max_params)
+    )
+
+
+def preset_page(name: str) -> "PresetPage":
+    """A preset's description, cost and YAML. Raises ValidationError as `preset` does."""
+    from eulerstack.results.preset_page import PresetPage
+
+    found = preset(name)
+    return PresetPage(found.source, found, explain(found.source))
 
 
 def preset(name: str) -> Preset:

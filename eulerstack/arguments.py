@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Any
 
-from eulerstack import __version__, i18n
+from eulerstack import __version__, i18n, library
 from eulerstack.parser import Parser, translated_argparse, usage
 
 LARGEST_SEED = 2**63 - 1
@@ -116,9 +116,16 @@ def _schema(parser: Parser, _: Place) -> None:
 
 def _presets(parser: Parser, _: Place) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True, title=_text("root.commands"))
-    _format(_add(actions, "list", "presets.list"))
+    listed = _add(actions, "list", "presets.list")
+    _option(listed, "presets.tier", "--tier", choices=tuple(map(str, library.TIERS)))
+    _option(listed, "presets.level", "--level", choices=library.LEVELS)
+    _option(listed, "presets.mixer", "--mixer", choices=library.MIXERS)
+    _option(listed, "presets.min-params", "--min-params", type=_parameters, metavar="N")
+    _option(listed, "presets.max-params", "--max-params", type=_parameters, metavar="N")
+    _format(listed)
     show = _add(actions, "show", "presets.show")
     show.add_argument("name", metavar="NAME", help=_text("presets.name"))
+    _format(show)
     copy = _add(actions, "copy", "presets.copy")
     copy.add_argument("name", metavar="NAME", help=_text("presets.name"))
     copy.add_argument("file", metavar="FILE", help=_text("presets.file"))
@@ -206,6 +213,19 @@ def _seed(word: str) -> int:
     if not (word.isascii() and word.isdigit() and len(word) < 20 and int(word) <= LARGEST_SEED):
         raise usage("bad-seed", see="eulerstack compile --help", value=word, largest=LARGEST_SEED)
     return int(word)
+
+
+def _parameters(word: str) -> int:
+    try:
+        return library.parameter_count(word)
+    except (ValueError, OverflowError):  # NaN, infinity
+        raise usage("bad-parameters", see="eulerstack presets list --help", value=word) from None
+
+
+def preset_filter(call: Namespace) -> dict[str, Any]:
+    """What `presets list` is to be narrowed to, as api.presets takes it."""
+    narrow = {name: getattr(call, name) for name in ("level", "mixer", "min_params", "max_params")}
+    return {"tier": call.tier and int(call.tier), **narrow}
 
 
 def _seconds(word: str) -> float:

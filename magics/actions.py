@@ -8,6 +8,7 @@ from typing import Any
 from IPython.display import display
 
 from eulerstack import api
+from eulerstack.arguments import preset_filter
 from eulerstack.diagnostics import collect
 from eulerstack.magics.progress import progress_bar
 from eulerstack.results.shown import Shown
@@ -69,10 +70,11 @@ def _schema(call: Namespace, _: None) -> Shown:
 
 def _presets(call: Namespace, _: None) -> Shown:
     if call.action == "list":
-        return api.presets()
+        return api.presets(**preset_filter(call))
+    if call.action == "show":
+        return api.preset_page(call.name)
     text = SpecText(api.preset(call.name).source)
-    if call.action == "copy":
-        api.write_text(call.file, text.yaml, overwrite=call.overwrite)
+    api.write_text(call.file, text.yaml, overwrite=call.overwrite)
     return text
 
 

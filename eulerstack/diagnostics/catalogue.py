@@ -288,6 +288,7 @@ CATALOGUE: dict[str, Entry] = {
     "surplus-argument": Entry(VALIDATION, see="eulerstack --help", call=True),
     "bad-call": Entry(VALIDATION, see="eulerstack --help", call=True),
     "bad-seed": Entry(VALIDATION, see="eulerstack --help", call=True),
+    "bad-parameters": Entry(VALIDATION, see="eulerstack presets list --help", call=True),
     "two-specs": Entry(VALIDATION, see="eulerstack --help", call=True),
     "no-spec": Entry(VALIDATION, see="eulerstack --help", call=True),
     "unknown-output": Entry(VALIDATION, see="eulerstack --help", call=True),

@@ -32,16 +32,17 @@ class PresetList(Tabled, list[Preset]):
 
     def to_dict(self) -> dict[str, Any]:
         """For machines: `presets`, each with name, tier, level, size, description and about."""
-        return {
-            "presets": [
-                {
-                    "name": preset.name,
-                    "tier": preset.tier,
-                    "level": preset.level,
-                    "target_params": preset.target_params,
-                    "description": preset.description,
-                    "about": preset.about,
-                }
-                for preset in self
-            ]
-        }
+        return {"presets": [preset_dict(preset) for preset in self]}
+
+
+def preset_dict(preset: Preset) -> dict[str, Any]:
+    """What a list says of a preset, for machines."""
+    return {
+        "name": preset.name,
+        "tier": preset.tier,
+        "level": preset.level,
+        "target_params": preset.target_params,
+        "mixers": sorted(preset.mixers),
+        "description": preset.description,
+        "about": preset.about,
+    }

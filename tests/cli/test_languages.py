@@ -40,6 +40,7 @@ SECTIONS = ["", "mixer", "mixer.attention", "mixer.mamba", "ffn", "ffn.moe", "me
 RESULTS = [
     *(["schema", section] for section in SECTIONS),
     ["presets", "list"],
+    ["presets", "list", "--mixer", "mamba"],
     ["validate", "small.yml", "--report"],
     ["validate", "wrong.yml"],
     ["validate", "torn.yml"],
@@ -84,6 +85,8 @@ MISTAKES = [
     ["presets"],
     ["presets", "show", "nothing"],
     ["presets", "copy", "llm_0p1b_simple"],
+    ["presets", "list", "--max-params", "many"],
+    ["presets", "list", "--tier", "4"],
     ["presets", "copy", "llm_0p1b_simple", "small.yml"],
     ["presets", "copy", "llm_0p1b_simple", "no/such/folder.yml"],
     ["shrink", "small.yml", "-o", "small.yml"],

@@ -6,6 +6,8 @@ import os
 import pytest
 
 from eulerstack import api, cli, i18n
+from eulerstack.diagnostics.cells import cells
+from eulerstack.library import parameter_count
 
 SPEC = """\
 schema_version: 1
@@ -239,7 +241,6 @@ def test_presets_list_show_copy(run, tmp_path):
     assert [preset["name"] for preset in listed] == [preset.name for preset in api.presets()]
     assert run("presets", "list")[1].count("llm_0p1b_simple") == 1
     text = api.preset("llm_0p1b_simple").source.text
-    assert run("presets", "show", "llm_0p1b_simple")[1] == text
     assert run("presets", "copy", "llm_0p1b_simple", "mine.yml")[0] == 0
     assert (tmp_path / "mine.yml").read_text() == text
     assert run("presets", "copy", "llm_0p1b_simple", "small.yml")[0] == 2
@@ -250,6 +251,65 @@ def test_presets_list_show_copy(run, tmp_path):
 def test_a_file_that_exists_asks_for_overwrite(run):
     for words in (["presets", "copy", "llm_0p1b_simple"], ["shrink", "small.yml", "-o"]):
         assert "add --overwrite" in run(*words, "wrong.yml")[2]
+
+
+def test_show_tells_what_a_preset_is_and_costs_and_stays_yaml(run, tmp_path):
+    preset = api.preset("llm_0p1b_simple")
+    _, out, _ = run("presets", "show", preset.name)
+    with i18n.speaking("en"):
+        assert out.startswith(f"# {preset.description}\n# llm_0p1b_simple\n# Parameters")
+        assert out.endswith(f"\n\n{preset.source.text}")
+    (tmp_path / "shown.yml").write_text(out)
+    assert run("validate", "shown.yml")[:2] == (0, "shown.yml is valid\n")
+    shown = json.loads(run("presets", "show", preset.name, "--format", "json")[1])
+    assert shown["yaml"] == preset.source.text
+    assert shown["cost"] == json.loads(run("explain", preset.name, "--format", "json")[1])
+    assert (shown["tier"], shown["mixers"]) == (1, ["attention"])
+
+
+@pytest.mark.parametrize(
+    ("words", "fits"),
+    [
+        (["--tier", "3"], lambda p: p["tier"] == 3),
+        (["--level", "beginner"], lambda p: p["level"] == "beginner"),
+        (["--mixer", "hyena"], lambda p: "hyena" in p["mixers"]),
+        (["--max-params", "1B"], lambda p: (size := p["target_params"]) and parameter_count(size) <= 10**9),
+        (["--min-params", "16_000_000_000"], lambda p: p["target_params"] == "16B"),
+        (["--tier", "2", "--mixer", "mamba", "--level", "advanced", "--max-params", "1.1B"],
+         lambda p: p["name"] == "arch_advanced_samba"),
+    ],
+)  # fmt: skip
+def test_a_list_may_be_narrowed(run, words, fits):
+    whole = json.loads(run("presets", "list", "--format", "json")[1])["presets"]
+    found = json.loads(run("presets", "list", *words, "--format", "json")[1])["presets"]
+    assert found == [preset for preset in whole if fits(preset)]
+    assert found
+    assert len(found) < len(whole)
+
+
+@pytest.mark.parametrize("word", ["3X", "B", "", "nan", "inf", "1.5.2B", "many"])
+def test_what_is_no_size_is_refused(run, word):
+    code, _, err = run("presets", "list", "--max-params", word)
+    assert (code, len(err.splitlines())) == (2, 3)
+
+
+@pytest.mark.parametrize("lang", i18n.LANGUAGES)
+def test_the_list_of_presets_is_aligned_and_cuts_no_word(run, lang):
+    with i18n.speaking(lang):
+        lines = api.presets().lines(100, color=False)
+        words = {word for preset in api.presets() for word in preset.description.split()}
+    assert max(cells(line) for line in lines) <= 100
+    column = cells(lines[0][: lines[0].rindex("  ") + 2])
+    cut = [line for line in lines if cells(line) > column and "  " not in line[:-1]]
+    assert cut == []
+    if lang in ("en", "es", "ko"):  # the others write without spaces
+        shown = {word for line in lines[1:] for word in after(line, column).split()}
+        assert shown == words
+
+
+def after(line, column):
+    """What stands from a terminal cell on."""
+    return next(line[n:] for n in range(len(line) + 1) if cells(line[:n]) >= min(column, cells(line)))
 
 
 @pytest.mark.parametrize(("name", "start"), [("a.svg", b"<?xml"), ("a.png", b"\x89PNG"), ("a.dot", b"digraph")])

@@ -10,6 +10,7 @@ import pytest
 from eulerstack import api, i18n, library
 from eulerstack.diagnostics import Source
 from eulerstack.ir import count
+from eulerstack.schema.mixers import MIXERS, Branched
 from tests.presets.golden import GOLDEN, render
 from tests.presets.sizes import ACTIVE_TOLERANCE, SIZES, TOTAL_TOLERANCE
 
@@ -86,3 +87,16 @@ def test_golden_files_are_current(name: str) -> None:
 @pytest.mark.parametrize("lang", i18n.LANGUAGES)
 def test_every_description_belongs_to_a_preset(lang: str) -> None:
     assert i18n.catalogue(lang, "presets").keys() == set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_list_knows_mixers_and_size_without_the_schema(name: str) -> None:
+    preset, model = api.preset(name), load(name).model
+    mixers = [block.mixer for block in model.blocks]
+    inner = [branch for mixer in mixers if isinstance(mixer, Branched) for branch in mixer.branches.values()]
+    assert preset.mixers == {mixer.type for mixer in (*mixers, *inner)}
+    assert preset.size == model.target_params
+
+
+def test_a_list_can_ask_for_every_mixer() -> None:
+    assert set(library.MIXERS) == set(MIXERS)
