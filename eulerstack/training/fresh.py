@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from eulerstack.diagnostics import Reason
 from eulerstack.training.report import Outcome, Progress
 
 
@@ -41,7 +42,7 @@ def train(
             code = child.wait()
         words.seek(0)
         if outcome is None:
-            raise RuntimeError(f"the training process ended with code {code}:\n{words.read()[-4000:]}")
+            raise RuntimeError(f"{Reason('process-ended', {'code': code})}\n{words.read()[-4000:]}")
     return outcome
 
 
