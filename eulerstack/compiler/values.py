@@ -102,7 +102,7 @@ def _filler(tensor: Tensor, block: int, bits: "np.random.SFC64") -> Fill:
         case "values":
             return _values(law["values"], block * BLOCK)
         case "log_of_index":
-            return _log_of_index(tensor.shape[-1], block * BLOCK)
+            return _log_of_index(tensor.shape[-1], block * BLOCK, law.get("every", 1.0))
         case "log_of_uniform":
             return _log_of_uniform(law, bits)
         case "inverse_softplus_log_uniform":
@@ -209,13 +209,16 @@ def _values(values: list[float], position: int) -> Fill:
     return fill
 
 
-def _log_of_index(size: int, position: int) -> Fill:
-    """log 1, log 2, …, log `size`, over and over, from the element at `position` on (S4D-real, Gu 2022)."""
+def _log_of_index(size: int, position: int, every: float) -> Fill:
+    """log 1, log 2, …, log `size`, over and over, from the element at `position` on (S4D-real, Gu 2022).
+
+    Each number stands `every` times, so that a wider row holds no larger ones.
+    """
     import numpy as np
 
     def fill(out: np.ndarray) -> None:
         nonlocal position
-        out[...] = np.log(np.arange(position, position + len(out)) % size + 1)
+        out[...] = np.log(np.ceil((np.arange(position, position + len(out)) % size + 1) / every))
         position += len(out)
 
     return fill

@@ -29,7 +29,8 @@ class InitPolicy:
 
     Under μP (Yang 2022, table 8) the policy sets the scale at `scaling.base_width`, whose fans are smaller by
     m = d_model/base_width. A matrix whose fan_in grows with the width is divided by √m and learns with 1/m of the
-    learning rate; the readout, tied or not, keeps both, and its logits are divided by m (`readout_multiplier`).
+    learning rate; the readout, tied or not, keeps both, and its logits are divided by m (`readout_multiplier`). A
+    state's decays, one a head, stay as they are spread at the base, m heads having each.
     """
 
     name: Literal["normal_0.02", "scaled", "xavier", "small"]
@@ -68,6 +69,8 @@ class InitPolicy:
 
     def law(self, parameter: Parameter) -> Law:
         """The concrete law of a tensor."""
+        if parameter.init.kind == "log_of_index" and parameter.name in self.wide_out and self.multiplier != 1:
+            return {"law": "log_of_index", "every": self.multiplier}
         slower = parameter.name in self.wide_in and parameter.init.kind != "readout" and not parameter.buffer
         law = self._at_base(parameter)
         if not slower or self.multiplier == 1:

@@ -27,7 +27,7 @@ def apply_law(tensor: torch.Tensor, law: dict) -> None:
             init.copy_(tensor, torch.tensor(law["values"], device=tensor.device).view(tensor.shape))
         case "log_of_index":
             steps = torch.arange(1, tensor.shape[-1] + 1, dtype=torch.float32, device=tensor.device)
-            init.copy_(tensor, steps.log().expand_as(tensor))
+            init.copy_(tensor, (steps / law.get("every", 1.0)).ceil().log().expand_as(tensor))
         case "log_of_uniform":
             drawn = torch.empty_like(tensor, dtype=torch.float32).uniform_(law["low"], law["high"])
             init.copy_(tensor, drawn.log())

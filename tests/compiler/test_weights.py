@@ -185,3 +185,8 @@ def test_a_law_of_position_goes_on_from_block_to_block(monkeypatch: pytest.Monke
     tensor = Tensor("A_log", (50, 7), {"law": "log_of_index"}, "float32")
     written = np.concatenate([draw_block(tensor, block, 0) for block in range(4)]).reshape(50, 7)
     assert np.allclose(np.exp(written), np.arange(1, 8))
+
+
+def test_a_wider_row_holds_each_number_more_often() -> None:
+    tensor = Tensor("A_log", (6,), {"law": "log_of_index", "every": 2.0}, "float32")
+    assert np.allclose(np.exp(draw_block(tensor, 0, 0)), [1, 1, 2, 2, 3, 3])

@@ -51,7 +51,7 @@ def check_law(tensor: torch.Tensor, law: dict) -> None:
             assert abs(tensor.mean().item() - (law["low"] + law["high"]) / 2) < tolerance * width
         case "log_of_index":
             steps = torch.arange(1, tensor.shape[-1] + 1, dtype=torch.float64)
-            assert torch.allclose(tensor.exp(), steps.expand_as(tensor))
+            assert torch.allclose(tensor.exp(), (steps / law.get("every", 1.0)).ceil().expand_as(tensor))
         case "log_of_uniform":
             check_law(tensor.exp(), {**law, "law": "uniform"})
         case "inverse_softplus_log_uniform":
