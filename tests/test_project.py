@@ -95,6 +95,17 @@ def test_links_lead_to_files(name: str) -> None:
     assert [target for target in targets if not (ROOT / target).exists()] == []
 
 
+@pytest.mark.parametrize("name", ["README.md", "README.ko.md"])
+def test_the_readmes_name_every_command_and_every_family(name: str) -> None:
+    from eulerstack.arguments import COMMANDS, Place
+    from eulerstack.interop.families import FAMILIES
+
+    text = (ROOT / name).read_text("utf-8")
+    commands = re.findall(r"^\| `([a-z]+)", text, re.MULTILINE)
+    assert [command for command in COMMANDS[Place.SHELL] if command not in commands] == []
+    assert [family for family in FAMILIES if not re.search(rf"\b{family}\b", text)] == []
+
+
 def test_the_two_readmes_have_the_same_code() -> None:
     english, korean = ((ROOT / name).read_text("utf-8") for name in ("README.md", "README.ko.md"))
     blocks = [re.findall(r"```.*?```", text, re.DOTALL) for text in (english, korean)]
