@@ -29,7 +29,8 @@ def parameter_groups(model: nn.Module, lr: float, weight_decay: float | None = N
       as large, so that their product stays. Muon's update has a spectral norm that needs no correction.
     - Routers take `router_lr_multiplier`·lr. Norms, biases and the constants of states do not decay.
     - `optimizer` muon orthogonalises every matrix but tables, readouts and routers; hybrid those that a glob of
-      `optimizer_groups.muon` names. adamw takes all others.
+      `optimizer_groups.muon` names (without any, the same as muon), but none that one of `optimizer_groups.adamw`
+      names. adamw takes all others.
     """
     hints = model.config.training_hints
     decay = hints["weight_decay"] if weight_decay is None else weight_decay
@@ -70,5 +71,8 @@ def _orthogonalised(name: str, parameter: nn.Parameter, hints: dict) -> bool:
         return False
     groups = hints.get("optimizer_groups")
     if hints["optimizer"] == "hybrid" and groups:
-        return any(fnmatchcase(name, glob) for glob in groups["muon"])
+        if any(fnmatchcase(name, glob) for glob in groups["adamw"]):
+            return False
+        if groups["muon"]:
+            return any(fnmatchcase(name, glob) for glob in groups["muon"])
     return not name.removeprefix("model.").startswith(TABLES) and not _is_router(name)

@@ -23,7 +23,6 @@ from eulerstack.compiler.tokenizer import SpecialIds
 from eulerstack.diagnostics import Severity, Source
 from eulerstack.drawing.dot import to_dot
 from eulerstack.ir.caches import cache_bytes
-from eulerstack.ir.support import unsupported
 from eulerstack.ir.yaml_text import dump
 from eulerstack.runtime.configuration_eulerstack import EulerStackConfig
 from eulerstack.runtime.modeling_eulerstack import EulerStackForCausalLM
@@ -188,14 +187,15 @@ def training(subject: Subject) -> Plain:
     return subject.config["training_hints"]
 
 
+def groups(subject: Subject) -> list[tuple]:
+    """Which optimizer takes which parameters, with what rate and decay."""
+    told = subject.model.optimizer_param_groups(1.0)
+    return [(group["names"], group["lr"], group["weight_decay"], group["optimizer"]) for group in told]
+
+
 def handed_on(subject: Subject) -> Plain:
     """What config.json tells of the spec beyond the architecture."""
     return subject.config["v1_extensions"]
-
-
-def refused(subject: Subject) -> list:
-    """What the compiler refuses by name, because the runtime has no such thing yet."""
-    return unsupported(subject.ir)
 
 
 def picture(subject: Subject) -> str:

@@ -7,18 +7,18 @@ from tests.keys.effects import (
     data,
     first_weights,
     gradient,
+    groups,
     handed_on,
     initialisation,
     logits,
     loss,
     picture,
-    refused,
     short_logits,
     tokenizer_files,
     training,
 )
 from tests.keys.rows import UNWRITTEN, Plain, Row, of, one, put, row
-from tests.runtime.models import TWO, attention, layer, mamba, moe, mtp, quantised, spec
+from tests.runtime.models import TWO, layer, mamba, moe, mtp, quantised, spec
 
 PLAIN = one()
 PRESETS = [str(files("eulerstack.presets") / "tier1" / f"arch_beginner_{name}.yml") for name in ("gpt2", "llama")]
@@ -109,6 +109,7 @@ HEAD = [
 ]
 
 MUON = one(training_hints={"optimizer": "muon"})
+HYBRID = one(training_hints={"optimizer": "hybrid", "optimizer_groups": {"muon": ["*.mixer.*"]}})
 
 TRAINING = [
     *of("training_hints", initialisation, PLAIN, init=("normal_0.02", "scaled", "xavier", "small")),
@@ -117,29 +118,31 @@ TRAINING = [
     *of("training_hints", loss, PLAIN, dropout=(0.0, 0.5)),
     *of("training_hints", loss, ROUTED, router_aux_loss_coef=(0.01, 1.0)),
     *of("training_hints", training, PLAIN, lr_peak=(3e-4, 1e-3), lr_floor_ratio=(0.1, 0.0)),
-    *of("training_hints", training, PLAIN, betas=([0.9, 0.95], [0.8, 0.9]), weight_decay=(0.1, 0.0)),
+    *of("training_hints", training, PLAIN, betas=([0.9, 0.95], [0.8, 0.9])),
+    *of("training_hints", groups, PLAIN, weight_decay=(0.1, 0.0)),
     *of("training_hints", training, PLAIN, grad_clip=(1.0, 0.0), warmup_steps_ratio=(0.03, 0.5)),
-    *of("training_hints", training, PLAIN, checkpointing=(False, True), optimizer=("adamw", "muon", "hybrid")),
-    *of("training_hints", training, ROUTED, router_lr_multiplier=(1.0, 0.1)),
-    *of("training_hints.optimizer_groups", training, MUON, muon=([], ["*.mixer.*"]), adamw=([], ["*embed*"])),
+    *of("training_hints", training, PLAIN, checkpointing=(False, True)),
+    *of("training_hints", groups, HYBRID, optimizer=("adamw", "muon", "hybrid")),
+    *of("training_hints", groups, ROUTED, router_lr_multiplier=(1.0, 0.1)),
+    *of("training_hints.optimizer_groups", groups, HYBRID, muon=([], ["*.mixer.*"]), adamw=([], ["*.q_proj.*"])),
     *of("training_hints.muon", training, MUON, ns_iters=(8, 5), ns_coefs=([3.4445, -4.775, 2.0315], [2.0, -1.5, 0.5])),
     *of("training_hints.muon", training, MUON, stabilize_iters=(2, 0)),
     *of("training_hints.muon", training, MUON, stabilize_coefs=([2.0, -1.5, 0.5], [1.0, 0.0, 0.0])),
     row(
-        "training_hints.scaling.parametrization", refused, PLAIN,
+        "training_hints.scaling.parametrization", logits, PLAIN,
         {"parametrization": "standard"}, {"parametrization": "mup", "base_width": 16}, at="training_hints.scaling",
     ),
     *of(
-        "training_hints.scaling", training,
+        "training_hints.scaling", groups,
         put(PLAIN, "training_hints.scaling", {"parametrization": "mup"}), base_width=(16, 32),
     ),
     *of(
-        "training_hints.differentiation_objectives", refused, ROUTED, usage_probe_coef=(0.0, 0.1),
+        "training_hints.differentiation_objectives", loss, ROUTED, usage_probe_coef=(0.0, 0.1),
         router_mutual_information_coef=(0.0, 0.1), expert_orthogonality_coef=(0.0, 0.1),
     ),
 ]  # fmt: skip
 
-ROUNDED = one(layer(attention(), norm={"affine": False}), compatibility=quantised("fp4", "*"))
+ROUNDED = one(compatibility=quantised("fp4", "*"))
 
 COMPATIBILITY = [
     *of(
