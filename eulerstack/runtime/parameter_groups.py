@@ -28,9 +28,8 @@ def parameter_groups(model: nn.Module, lr: float, weight_decay: float | None = N
     - Under μP (Yang 2022, table 8) a matrix whose fan_in grows with the width takes lr/m from AdamW and a decay m times
       as large, so that their product stays. Muon's update has a spectral norm that needs no correction.
     - Routers take `router_lr_multiplier`·lr. Norms, biases and the constants of states do not decay.
-    - `optimizer` muon orthogonalises every matrix but tables, readouts and routers; hybrid those that a glob of
-      `optimizer_groups.muon` names (without any, the same as muon), but none that one of `optimizer_groups.adamw`
-      names. adamw takes all others.
+    - `optimizer` muon orthogonalises every matrix but tables and readouts, hybrid routers neither; adamw takes all
+      others. Globs of `optimizer_groups` go before that, muon's first.
     """
     hints = model.config.training_hints
     decay = hints["weight_decay"] if weight_decay is None else weight_decay
@@ -69,10 +68,9 @@ def _is_router(name: str) -> bool:
 def _orthogonalised(name: str, parameter: nn.Parameter, hints: dict) -> bool:
     if hints["optimizer"] == "adamw" or parameter.dim() < 2:
         return False
-    groups = hints.get("optimizer_groups")
-    if hints["optimizer"] == "hybrid" and groups:
-        if any(fnmatchcase(name, glob) for glob in groups["adamw"]):
-            return False
-        if groups["muon"]:
-            return any(fnmatchcase(name, glob) for glob in groups["muon"])
-    return not name.removeprefix("model.").startswith(TABLES) and not _is_router(name)
+    globs = hints.get("optimizer_groups") or {}
+    for optimizer in ("muon", "adamw"):
+        if any(fnmatchcase(name, glob) for glob in globs.get(optimizer, ())):
+            return optimizer == "muon"
+    table = name.removeprefix("model.").startswith(TABLES)
+    return not table and not (hints["optimizer"] == "hybrid" and _is_router(name))

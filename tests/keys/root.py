@@ -109,6 +109,7 @@ HEAD = [
 ]
 
 MUON = one(training_hints={"optimizer": "muon"})
+UNNAMED = one(training_hints={"optimizer": "hybrid"})
 HYBRID = one(training_hints={"optimizer": "hybrid", "optimizer_groups": {"muon": ["*.mixer.*"]}})
 
 TRAINING = [
@@ -124,7 +125,8 @@ TRAINING = [
     *of("training_hints", training, PLAIN, checkpointing=(False, True)),
     *of("training_hints", groups, HYBRID, optimizer=("adamw", "muon", "hybrid")),
     *of("training_hints", groups, ROUTED, router_lr_multiplier=(1.0, 0.1)),
-    *of("training_hints.optimizer_groups", groups, HYBRID, muon=([], ["*.mixer.*"]), adamw=([], ["*.q_proj.*"])),
+    *of("training_hints.optimizer_groups", groups, HYBRID, muon=([], ["*.mixer.*"])),
+    *of("training_hints.optimizer_groups", groups, UNNAMED, adamw=([], ["*.mixer.*"])),
     *of("training_hints.muon", training, MUON, ns_iters=(8, 5), ns_coefs=([3.4445, -4.775, 2.0315], [2.0, -1.5, 0.5])),
     *of("training_hints.muon", training, MUON, stabilize_iters=(2, 0)),
     *of("training_hints.muon", training, MUON, stabilize_coefs=([2.0, -1.5, 0.5], [1.0, 0.0, 0.0])),
