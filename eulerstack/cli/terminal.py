@@ -79,10 +79,12 @@ def colourful(stream: TextIO) -> bool:
 @contextmanager
 def progress(stream: TextIO) -> "Iterator[Callable[[Step], None]]":
     """A progress bar for writing a model; on a terminal only, and gone when the work is done."""
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from eulerstack.cli.bars import Written
 
     bars = console(stream)
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), Written(), TimeRemainingColumn())
     with Progress(*columns, console=bars, transient=True, disable=not bars.is_terminal) as bar:
         task = bar.add_task("", total=None)
 
