@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from eulerstack import library
 from eulerstack.diagnostics import (
@@ -34,7 +34,9 @@ if TYPE_CHECKING:
     from eulerstack.compiler import Progress
     from eulerstack.compiler.tokenizer import Mode
     from eulerstack.ir.nodes import Model
+    from eulerstack.results.comparison import Comparison
     from eulerstack.results.compilation import Compilation
+    from eulerstack.results.difference import SpecDifference
     from eulerstack.results.drawing import Picture
     from eulerstack.results.explanation import Explanation
     from eulerstack.results.key_table import KeyTable
@@ -112,6 +114,26 @@ def explain(ref: Ref) -> "Explanation":
 
     loaded = load(ref)
     return Explanation(loaded.source, loaded.model)
+
+
+def compare(before: Ref, after: Ref) -> "Comparison":
+    """Two specs side by side: parameters, operations, cache, layers. Raises EulerStackError for a wrong one."""
+    from eulerstack.results.comparison import Comparison
+
+    first, second = load(before), load(after)
+    return Comparison((first.source, second.source), (first.model, second.model))
+
+
+def diff(before: Ref, after: Ref, *, level: Literal["resolved", "authored"] = "resolved") -> "SpecDifference":
+    """What differs between two specs, key by key and layer by layer: as they are meant, every default filled and the
+    schedule expanded, or with `authored` as they are written. Raises EulerStackError for a wrong one.
+    """
+    from eulerstack.results.difference import compared
+
+    first, second = load(before), load(after)
+    if level == "authored":
+        return compared(first.source, second.source, first.document.authored, second.document.authored)
+    return compared(first.source, second.source, first.spec.root, second.spec.root, (first.model, second.model))
 
 
 def compile(

@@ -86,6 +86,7 @@ def _validate(parser: Parser, place: Place) -> None:
 
 def _explain(parser: Parser, place: Place) -> None:
     _spec(parser, place)
+    parser.add_argument("other", metavar="OTHER", nargs="?", help=_text("explain.other"))
     _format(parser)
 
 
@@ -99,6 +100,16 @@ def _compile(parser: Parser, place: Place) -> None:
     _option(parser, "compile.tokenizer", "--tokenizer", choices=("auto", "skip", "require"), default="auto")
     _option(parser, "compile.seed", "--seed", type=_seed, metavar="N")
     _flag(parser, "compile.twin", "--twin")
+
+
+def _diff(parser: Parser, place: Place) -> None:
+    if place is Place.CELL:
+        parser.add_argument("other", metavar="OTHER", help=_text("diff.than"))
+    else:
+        parser.add_argument("spec", metavar="SPEC", help=_text("diff.before"))
+        parser.add_argument("other", metavar="OTHER", help=_text("diff.after"))
+    _option(parser, "diff.level", "--level", choices=("resolved", "authored"), default="resolved")
+    _format(parser)
 
 
 def _import(parser: Parser, _: Place) -> None:
@@ -159,6 +170,7 @@ def _show(parser: Parser, place: Place) -> None:
 _ABOUT_A_SPEC: dict[str, Callable[[Parser, Place], None]] = {
     "validate": _validate,
     "explain": _explain,
+    "diff": _diff,
     "compile": _compile,
     "shrink": _shrink,
     "draw": _draw,

@@ -34,8 +34,14 @@ def _validate(call: Namespace, spec: api.Ref) -> Shown:
     return report
 
 
-def _explain(_: Namespace, spec: api.Ref) -> Shown:
-    return api.explain(spec)
+def _explain(call: Namespace, spec: api.Ref) -> Shown:
+    return api.compare(spec, call.other) if call.other else api.explain(spec)
+
+
+def _diff(call: Namespace, spec: api.Ref) -> Shown:
+    # over a cell: what the cell makes different from the other one
+    before, after = (spec, call.other) if "spec" in call else (call.other, spec)
+    return api.diff(before, after, level=call.level)
 
 
 def _compile(call: Namespace, spec: api.Ref) -> Shown:
@@ -96,6 +102,7 @@ ACTIONS: dict[str, Action] = {
     "show": _show,
     "validate": _validate,
     "explain": _explain,
+    "diff": _diff,
     "compile": _compile,
     "import": _import,
     "schema": _schema,

@@ -26,6 +26,12 @@ def _explain(call: Namespace) -> int:
     return explain.run(call)
 
 
+def _diff(call: Namespace) -> int:
+    from eulerstack.cli import diff
+
+    return diff.run(call)
+
+
 def _compile(call: Namespace) -> int:
     from eulerstack.cli import compile
 
@@ -71,6 +77,7 @@ def _demo(call: Namespace) -> int:
 COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "validate": _validate,
     "explain": _explain,
+    "diff": _diff,
     "compile": _compile,
     "import": _import,
     "schema": _schema,
@@ -81,7 +88,7 @@ COMMANDS: dict[str, Callable[[Namespace], int]] = {
 }
 """Each command of the parser and what runs it, loaded when it is called; a test holds the two equal."""
 
-BRIEF = frozenset({"validate", "explain", "schema", "presets", "shrink", "draw"})
+BRIEF = frozenset({"validate", "explain", "diff", "schema", "presets", "shrink", "draw"})
 """Commands that read and answer: over before a garbage collection would have paid for itself."""
 
 VALID, WRONG_SPEC, WRONG_CALL = 0, 1, 2

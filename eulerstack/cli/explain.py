@@ -1,4 +1,4 @@
-"""`eulerstack explain`: layers, parameters, cache."""
+"""`eulerstack explain`: layers, parameters, cache; of two specs, side by side."""
 
 from argparse import Namespace
 
@@ -8,7 +8,8 @@ from eulerstack.cli import terminal
 
 def run(call: Namespace) -> int:
     """Always 0: a wrong spec raises."""
-    explanation = api.explain(terminal.spec(call.spec))
+    spec = terminal.spec(call.spec)
+    explanation = api.compare(spec, terminal.spec(call.other)) if call.other else api.explain(spec)
     if call.format == "json":
         terminal.write_json(explanation.to_dict())
     else:

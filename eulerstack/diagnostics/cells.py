@@ -21,6 +21,16 @@ def _width(char: str) -> int:
     return 2 if unicodedata.east_asian_width(char) in "WF" else 1
 
 
+def shortened(text: str, width: int) -> str:
+    """The text, or as much of its beginning as fits into so many cells with an ellipsis."""
+    if cells(text) <= width:
+        return text
+    kept = text[: max(0, width - 1)]
+    while kept and cells(kept) >= width:
+        kept = kept[:-1]
+    return f"{kept}…" if width > 0 else ""
+
+
 def wrap(text: str, width: int) -> Iterator[str]:
     """Lines of at most `width` terminal cells, broken at spaces and, in Japanese and Chinese, between characters.
 

@@ -4,7 +4,7 @@ import html as markup
 from collections.abc import Iterable, Iterator
 
 from eulerstack import i18n
-from eulerstack.diagnostics.cells import cells
+from eulerstack.diagnostics.cells import cells, shortened
 from eulerstack.diagnostics.diagnostic import REPORT_LIMIT, Diagnostic, Severity, printable
 from eulerstack.diagnostics.span import Span
 
@@ -69,8 +69,8 @@ def _parts(span: Span, line: str) -> tuple[str, str, str]:
     before, marked, after = (_visible(part) for part in sliced)
     if start > WIDTH or cells(before) + cells(marked) + cells(after) > WIDTH:
         before = _last_cells(before, WIDTH // 2)
-        marked = _first_cells(marked, WIDTH - cells(before))
-        after = _first_cells(after, WIDTH - cells(before) - cells(marked))
+        marked = shortened(marked, WIDTH - cells(before))
+        after = shortened(after, WIDTH - cells(before) - cells(marked))
     return before, marked, after
 
 
@@ -80,15 +80,6 @@ def _underline(marked: str) -> str:
 
 def _visible(text: str) -> str:
     return printable(text.removeprefix("\ufeff").replace("\t", " " * TAB))
-
-
-def _first_cells(text: str, width: int) -> str:
-    if cells(text) <= width:
-        return text
-    kept = text[: max(0, width - 1)]
-    while kept and cells(kept) >= width:
-        kept = kept[:-1]
-    return f"{kept}…" if width > 0 else ""
 
 
 def _last_cells(text: str, width: int) -> str:

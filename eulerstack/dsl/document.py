@@ -1,6 +1,5 @@
 """The whole front: text → parsed, inherited, computed tree."""
 
-
 from eulerstack.diagnostics import Diagnostic, Source, collect, in_text_order
 from eulerstack.dsl.bindings import Bindings
 from eulerstack.dsl.inherit import Lookup, inherit, relative_lookup, without

@@ -53,7 +53,7 @@ class TextTable:
     def _wrapped(self, row: Sequence[str], widths: Sequence[int]) -> list[str]:
         """One row as one or more lines: what wraps goes on below."""
         flexible = self.flexible
-        parts = [list(wrap(text, widths[n])) if n in flexible else [text] for n, text in enumerate(row)]
+        parts = [_indented(text, widths[n]) if n in flexible else [text] for n, text in enumerate(row)]
         height = max(1, *(len(part) for part in parts))
         lines = ([part[n] if n < len(part) else "" for part in parts] for n in range(height))
         return [GAP.join(self._set(line, widths)).rstrip() for line in lines]
@@ -61,6 +61,12 @@ class TextTable:
     def _set(self, line: Sequence[str], widths: Sequence[int]) -> list[str]:
         padded = ((n, text, " " * (widths[n] - cells(text))) for n, text in enumerate(line))
         return [pad + text if n in self.numbers else text + pad for n, text, pad in padded]
+
+
+def _indented(text: str, width: int) -> list[str]:
+    """The text in lines of at most `width` cells, each behind the spaces that it begins with."""
+    indent = text[: len(text) - len(text.lstrip())]
+    return [f"{indent}{line}" for line in wrap(text, max(1, width - len(indent)))]
 
 
 class Tabled(Shown):

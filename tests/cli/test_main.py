@@ -293,6 +293,67 @@ def test_what_is_no_size_is_refused(run, word):
     assert (code, len(err.splitlines())) == (2, 3)
 
 
+def test_diff_tells_keys_layers_and_places(run, tmp_path):
+    (tmp_path / "other.yml").write_text(
+        SPEC.replace("vocab_size: 512", "vocab_size: 320").replace("attention: {}", "attention: { window: 64 }")
+    )
+    code, out, err = run("diff", "small.yml", "other.yml")
+    assert (code, err) == (0, "")
+    title, *lines = out.splitlines()
+    assert title == "small.yml → other.yml"
+    assert [line.split() for line in lines] == [
+        ["~", "model.vocab_size", "512", "→", "320", "small.yml:2:51", "→", "other.yml:2:51"],
+        ["~", "layers", "0–1"],
+        ["~", "mixer.attention.window_mode", "standard", "→", "sliding"],
+        ["+", "mixer.attention.window", "64", "other.yml:7:52"],
+    ]
+    told = json.loads(run("diff", "small.yml", "other.yml", "--format", "json")[1])
+    (vocabulary,) = told["settings"]
+    assert vocabulary == {
+        "path": "model.vocab_size",
+        "kind": "changed",
+        "before": 512,
+        "after": 320,
+        "before_at": "small.yml:2:51",
+        "after_at": "other.yml:2:51",
+    }
+    (layers,) = told["layers"]
+    assert (layers["before"], layers["after"]) == ([0, 1], [0, 1])
+    html = api.diff("small.yml", "other.yml")._repr_html_()
+    assert "model.vocab_size" in html
+    assert "other.yml:7:52" in html
+
+
+def test_diff_of_what_is_written_tells_no_default(run, tmp_path):
+    (tmp_path / "other.yml").write_text(SPEC.replace("repeat: 2", "repeat: 2, share: one"))
+    written = json.loads(run("diff", "small.yml", "other.yml", "--level", "authored", "--format", "json")[1])
+    assert written["layers"] == []
+    assert [change["path"] for change in written["settings"]] == ["layer_schedule[0].share"]
+    assert run("diff", "small.yml", "small.yml")[1].splitlines()[1:] == ["no difference"]
+    assert not api.diff("small.yml", "small.yml")
+    assert run("diff", "small.yml", "wrong.yml")[0] == 1
+    assert run("diff", "small.yml", "none.yml")[0] == 2
+    assert run("diff", "small.yml")[0] == 2
+
+
+def test_two_specs_are_explained_side_by_side(run):
+    code, out, err = run("explain", "llm_0p8b_simple", "llm_0p8b_mistral")
+    assert (code, err) == (0, "")
+    lines = [line.split() for line in out.splitlines()]
+    assert ["d_model", "1536", "1536"] in lines
+    told = json.loads(run("explain", "llm_0p8b_simple", "llm_0p8b_mistral", "--format", "json")[1])
+    for spec in told["specs"]:
+        alone = json.loads(run("explain", spec["spec"].removesuffix(".yml"), "--format", "json")[1])
+        assert spec["params"]["total"] == alone["params"]["total"]
+        assert spec["layers"] == len(alone["layers"])
+        assert spec["mixers"] == {"attention": 28}
+    first, second = told["specs"]
+    assert second["cache"]["bytes_at_tokens"] < first["cache"]["bytes_at_tokens"]
+    assert second["flops_per_token"]["decode"] < first["flops_per_token"]["decode"]
+    html = api.compare("llm_0p8b_simple", "arch_expert_kitchen_sink")._repr_html_()
+    assert "discrete × 2" in html
+
+
 @pytest.mark.parametrize("lang", i18n.LANGUAGES)
 def test_the_list_of_presets_is_aligned_and_cuts_no_word(run, lang):
     with i18n.speaking(lang):

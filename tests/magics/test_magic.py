@@ -121,6 +121,19 @@ def test_line_forms(shell, capsys):
     assert json.loads(capsys.readouterr().out)["params"]["total"] > 10**8
 
 
+def test_a_cell_is_compared_with_another_spec(shell):
+    run(shell, "%%eulerstack --out small\n" + SPEC)
+    wider = SPEC.replace("d_model: 128", "d_model: 256")
+    found, _ = run(shell, "%%eulerstack diff small\n" + wider)
+    paths = {change["path"]: (change["before"], change["after"]) for change in found.result.to_dict()["settings"]}
+    assert paths["model.d_model"] == (128, 256)
+    beside, _ = run(shell, "%%eulerstack explain small\n" + wider)
+    assert [spec["d_model"] for spec in beside.result.to_dict()["specs"]] == [256, 128]
+    line, _ = run(shell, "%eulerstack diff llm_0p1b_simple small")
+    assert line.result.before.name == "llm_0p1b_simple.yml"
+    assert "model.d_model" in line.result._repr_html_()
+
+
 def test_help_prints_and_is_no_error(shell, capsys):
     for words in ("", "--help", "explain --help", "--version"):
         result, _ = run(shell, f"%eulerstack {words}")
