@@ -28,8 +28,8 @@ def parameter_groups(model: nn.Module, lr: float, weight_decay: float | None = N
     - Under μP (Yang 2022, table 8) a matrix whose fan_in grows with the width takes lr/m from AdamW and a decay m times
       as large, so that their product stays. Muon's update has a spectral norm that needs no correction.
     - Routers take `router_lr_multiplier`·lr. Norms, biases and the constants of states do not decay.
-    - `optimizer` muon orthogonalises every matrix but tables and readouts, hybrid routers neither; adamw takes all
-      others. Globs of `optimizer_groups` go before that, muon's first.
+    - `optimizer` muon orthogonalises every matrix but tables, readouts and constants, hybrid routers neither;
+      adamw takes all others. Globs of `optimizer_groups` go before that, muon's first.
     """
     hints = model.config.training_hints
     decay = hints["weight_decay"] if weight_decay is None else weight_decay
@@ -39,10 +39,10 @@ def parameter_groups(model: nn.Module, lr: float, weight_decay: float | None = N
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
-        optimizer = "muon" if _orthogonalised(name, parameter, hints) else "adamw"
+        constant = parameter.dim() < 2 or any(re.search(pattern, name) for pattern in constants)
+        optimizer = "muon" if not constant and _orthogonalised(name, hints) else "adamw"
         scale = scales.get(name, 1.0) if optimizer == "adamw" else 1.0
         own_lr = lr * scale * (hints["router_lr_multiplier"] if _is_router(name) else 1.0)
-        constant = parameter.dim() < 2 or any(re.search(pattern, name) for pattern in constants)
         own_decay = 0.0 if constant else decay / scale
         group = groups.setdefault(
             (optimizer, own_lr, own_decay),
@@ -65,8 +65,8 @@ def _is_router(name: str) -> bool:
     return any(mark in name for mark in ROUTERS)
 
 
-def _orthogonalised(name: str, parameter: nn.Parameter, hints: dict) -> bool:
-    if hints["optimizer"] == "adamw" or parameter.dim() < 2:
+def _orthogonalised(name: str, hints: dict) -> bool:
+    if hints["optimizer"] == "adamw":
         return False
     globs = hints.get("optimizer_groups") or {}
     for optimizer in ("muon", "adamw"):

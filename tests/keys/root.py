@@ -109,8 +109,6 @@ HEAD = [
 ]
 
 MUON = one(training_hints={"optimizer": "muon"})
-UNNAMED = one(training_hints={"optimizer": "hybrid"})
-HYBRID = one(training_hints={"optimizer": "hybrid", "optimizer_groups": {"muon": ["*.mixer.*"]}})
 
 TRAINING = [
     *of("training_hints", initialisation, PLAIN, init=("normal_0.02", "scaled", "xavier", "small")),
@@ -123,10 +121,9 @@ TRAINING = [
     *of("training_hints", groups, PLAIN, weight_decay=(0.1, 0.0)),
     *of("training_hints", training, PLAIN, grad_clip=(1.0, 0.0), warmup_steps_ratio=(0.03, 0.5)),
     *of("training_hints", training, PLAIN, checkpointing=(False, True)),
-    *of("training_hints", groups, HYBRID, optimizer=("adamw", "muon", "hybrid")),
+    *of("training_hints", groups, ROUTED, optimizer=("adamw", "muon", "hybrid")),
     *of("training_hints", groups, ROUTED, router_lr_multiplier=(1.0, 0.1)),
-    *of("training_hints.optimizer_groups", groups, HYBRID, muon=([], ["*.mixer.*"])),
-    *of("training_hints.optimizer_groups", groups, UNNAMED, adamw=([], ["*.mixer.*"])),
+    *of("training_hints.optimizer_groups", groups, MUON, muon=([], ["*embed*"]), adamw=([], ["*.mixer.*"])),
     *of("training_hints.muon", training, MUON, ns_iters=(8, 5), ns_coefs=([3.4445, -4.775, 2.0315], [2.0, -1.5, 0.5])),
     *of("training_hints.muon", training, MUON, stabilize_iters=(2, 0)),
     *of("training_hints.muon", training, MUON, stabilize_coefs=([2.0, -1.5, 0.5], [1.0, 0.0, 0.0])),
