@@ -92,8 +92,8 @@ def _explain(parser: Parser, place: Place) -> None:
 
 def _compile(parser: Parser, place: Place) -> None:
     _spec(parser, place)
-    _option(parser, "compile.output", "-o", "--output", metavar="FILE")
-    _option(parser, "compile.output-dir", "--output-dir", metavar="DIR")
+    _option(parser, "compile.output", "-o", "--output", type=_path, metavar="FILE")
+    _option(parser, "compile.output-dir", "--output-dir", type=_path, metavar="DIR")
     _flag(parser, "compile.overwrite", "--overwrite")
     _flag(parser, "compile.validate-only", "--validate-only")
     _flag(parser, "compile.print-config", "--print-config", "--dry-run", dest="print_config")
@@ -113,10 +113,10 @@ def _diff(parser: Parser, place: Place) -> None:
 
 
 def _import(parser: Parser, _: Place) -> None:
-    parser.add_argument("directory", metavar="HF_DIR", help=_text("import.directory"))
-    _option(parser, "import.output-dir", "--output-dir", metavar="DIR")
+    parser.add_argument("directory", type=_path, metavar="HF_DIR", help=_text("import.directory"))
+    _option(parser, "import.output-dir", "--output-dir", type=_path, metavar="DIR")
     _flag(parser, "import.yaml-only", "--yaml-only")
-    _option(parser, "import.output", "-o", "--output", metavar="FILE")
+    _option(parser, "import.output", "-o", "--output", type=_path, metavar="FILE")
     _flag(parser, "import.overwrite", "--overwrite")
 
 
@@ -139,25 +139,25 @@ def _presets(parser: Parser, _: Place) -> None:
     _format(show)
     copy = _add(actions, "copy", "presets.copy")
     copy.add_argument("name", metavar="NAME", help=_text("presets.name"))
-    copy.add_argument("file", metavar="FILE", help=_text("presets.file"))
+    copy.add_argument("file", type=_path, metavar="FILE", help=_text("presets.file"))
     _flag(copy, "shrink.overwrite", "--overwrite")
 
 
 def _shrink(parser: Parser, place: Place) -> None:
     _spec(parser, place)
-    _option(parser, "shrink.output", "-o", "--output", metavar="FILE")
+    _option(parser, "shrink.output", "-o", "--output", type=_path, metavar="FILE")
     _flag(parser, "shrink.overwrite", "--overwrite")
 
 
 def _draw(parser: Parser, place: Place) -> None:
     _spec(parser, place)
-    _option(parser, "draw.output", "-o", "--output", metavar="FILE")
+    _option(parser, "draw.output", "-o", "--output", type=_path, metavar="FILE")
 
 
 def _demo(parser: Parser, place: Place) -> None:
     _spec(parser, place)
     parser.set_defaults(default_spec="arch_beginner_llama")
-    _option(parser, "demo.output-dir", "--output-dir", metavar="DIR")
+    _option(parser, "demo.output-dir", "--output-dir", type=_path, metavar="DIR")
     _flag(parser, "demo.overwrite", "--overwrite")
     _option(parser, "demo.seconds", "--seconds", type=_seconds, default=60.0, metavar="N")
     _option(parser, "demo.seed", "--seed", type=_seed, default=0, metavar="N")
@@ -219,6 +219,12 @@ def _add(commands: Any, name: str, key: str) -> Parser:
 
 def _text(key: str) -> str:
     return i18n.text("cli", key)
+
+
+def _path(word: str) -> str:
+    if not word:  # mostly a shell's variable that is not set
+        raise usage("empty-path")
+    return word
 
 
 def _seed(word: str) -> int:

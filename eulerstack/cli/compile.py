@@ -5,6 +5,7 @@ from argparse import Namespace
 
 from eulerstack import api, i18n
 from eulerstack.cli import terminal
+from eulerstack.diagnostics import Severity
 
 
 def run(call: Namespace) -> int:
@@ -22,7 +23,8 @@ def run(call: Namespace) -> int:
             dry_run=not written,
             progress=tell,
         )
-    terminal.complain(result.findings)
+    # what is only good to know, validate tells
+    terminal.complain(finding for finding in result.findings if finding.severity is not Severity.INFO)
     if written:
         terminal.show(result)
     elif call.validate_only:

@@ -28,6 +28,7 @@ TOLD = 10
 
 def run(call: Namespace) -> int:
     """0 when the twin learned, else 1. A wrong spec and a directory that is not empty raise."""
+    fresh.check_installed()
     console = terminal.console()
     spec = terminal.spec(call.spec)
     _heading(console, 1, "validate", name=call.spec)

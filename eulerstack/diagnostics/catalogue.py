@@ -289,6 +289,7 @@ CATALOGUE: dict[str, Entry] = {
     "bad-call": Entry(VALIDATION, see="eulerstack --help", call=True),
     "bad-seed": Entry(VALIDATION, see="eulerstack --help", call=True),
     "bad-parameters": Entry(VALIDATION, see="eulerstack presets list --help", call=True),
+    "empty-path": Entry(VALIDATION, see="eulerstack --help", call=True),
     "two-specs": Entry(VALIDATION, see="eulerstack --help", call=True),
     "no-spec": Entry(VALIDATION, see="eulerstack --help", call=True),
     "unknown-output": Entry(VALIDATION, see="eulerstack --help", call=True),
@@ -303,5 +304,6 @@ CATALOGUE: dict[str, Entry] = {
     "unknown-preset": Entry(VALIDATION, see="eulerstack presets list", call=True),
     # training: the demo
     "bad-seconds": Entry(VALIDATION, see="eulerstack demo --help", call=True),
+    "training-needs": Entry(COMPILE, see="eulerstack demo --help", call=True),
     "training-failed": Entry(COMPILE, see="eulerstack demo --help"),
 }

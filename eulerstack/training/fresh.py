@@ -9,10 +9,20 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 
-from eulerstack.diagnostics import Reason
+from eulerstack.diagnostics import Reason, error
 from eulerstack.training.report import Outcome, Progress
+
+TRAINERS_OWN = "accelerate"
+"""What HF Trainer stands on, and what only the extra `train` installs."""
+
+
+def check_installed() -> None:
+    """Raise CompileError where training must fail for want of a package."""
+    if find_spec(TRAINERS_OWN) is None:
+        raise error("training-needs", params={"package": TRAINERS_OWN})
 
 
 def train(
@@ -23,7 +33,11 @@ def train(
     seed: int = 0,
     report: Callable[[Progress], None] = lambda progress: None,
 ) -> Outcome:
-    """As `quick.train`, in a child process. Raises RuntimeError with the child's last words when it fails."""
+    """As `quick.train`, in a child process. Raises RuntimeError with the child's last words when it fails.
+
+    Raises CompileError where a package that training needs is not installed.
+    """
+    check_installed()
     settings = json.dumps({"seconds": seconds, "steps": steps, "seed": seed})
     command = [sys.executable, "-m", __name__, str(directory), settings]
     outcome: Outcome | None = None

@@ -28,6 +28,21 @@ def test_a_wrong_spec_ends_before_anything_is_written(tmp_path: Path, monkeypatc
     assert [path.name for path in tmp_path.iterdir()] == ["wrong.yml"]
 
 
+def test_a_package_that_training_needs_is_missed_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(fresh, "TRAINERS_OWN", "no_such_package")
+    assert main(["demo", "llm_0p1b_simple"]) == 2
+    assert capsys.readouterr() == (
+        "",
+        "CompileError: training needs no_such_package, which is not installed\n"
+        "Fix: pip install no_such_package\n"
+        "See: eulerstack demo --help\n",
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
 def trained(*, learned: bool) -> Outcome:
     after = 2.0 if learned else 4.0
     return Outcome(

@@ -143,6 +143,11 @@ def test_a_wrong_spec_is_told_on_standard_error(run, command):
         ["compile", "small.yml", "-o", "no/such/folder.json"],
         ["compile", "small.yml", "--output-dir", "no/such/folder"],
         ["schema", "mixer.atention"],
+        ["compile", "small.yml", "-o", ""],
+        ["compile", "small.yml", "--output-dir", ""],
+        ["import", "", "--yaml-only"],
+        ["presets", "copy", "llm_0p1b_simple", ""],
+        ["draw", "small.yml", "-o", ""],
     ],
 )
 def test_a_wrong_call_is_2_and_three_lines(run, words):
@@ -225,6 +230,12 @@ def test_the_twin_is_smaller(run):
     small = json.loads(run("compile", "llm_0p1b_mistral", "--twin")[1])
     whole = json.loads(run("compile", "llm_0p1b_mistral")[1])
     assert small["parameters"]["total"] < whole["parameters"]["total"] / 100
+
+
+def test_compile_keeps_to_itself_what_is_only_good_to_know(run, tmp_path):
+    (tmp_path / "noted.yml").write_text(f"{SPEC}training_hints: {{ scaling: {{ base_width: 64 }} }}\n")
+    assert "notes: 1" in run("validate", "noted.yml")[1]
+    assert run("compile", "noted.yml")[2] == ""
 
 
 def test_shrink_prints_or_writes_a_valid_spec(run, tmp_path):
