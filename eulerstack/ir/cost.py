@@ -2,40 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
 
 from eulerstack.ir.caches import cache_bytes
 from eulerstack.ir.flops import ModelWork, model_work
 from eulerstack.ir.nodes import Model
 from eulerstack.ir.totals import Totals, count
+from eulerstack.ir.training_memory import TrainingMemory, training_memory
+from eulerstack.ir.workload import Workload
 from eulerstack.schema.work import Call, Work, total
-
-Dtype = Literal["float32", "float16", "bfloat16"]
-Optimizer = Literal["adamw", "muon", "hybrid"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Workload:
-    """What a model is asked to do: `batch` sequences of `seq` tokens, weights and activations in `dtype`."""
-
-    batch: int
-    seq: int
-    dtype: Dtype
-    optimizer: Optimizer
-    checkpointing: bool
-
-    @classmethod
-    def of(cls, model: Model, **written: Any) -> "Workload":
-        """What is `written` (keys as the fields'; None: not), else what the spec says: one sequence of max_seq_len."""
-        hints = model.training_hints
-        defaults = {
-            "batch": 1,
-            "seq": model.max_seq_len,
-            "dtype": model.dtype,
-            "optimizer": hints["optimizer"],
-            "checkpointing": hints["checkpointing"],
-        }
-        return cls(**defaults | {key: value for key, value in written.items() if value is not None})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +17,7 @@ class TokenFlops:
     """Floating-point operations for one token, a multiply-add counting 2; scans are among them.
 
     `training`: the mean over a batch of `seq` tokens, forwards and backwards, and forwards again under checkpointing;
-    `prefill`: the mean over a prompt of `seq` tokens; `decode`: the token after `seq` tokens.
+    `prefill`: the mean over a prompt of `seq` tokens; `decode`: the last of `seq` tokens.
     """
 
     training: int
@@ -86,6 +60,7 @@ class Cost:
     params: Totals
     flops: Flops
     cache: Cache
+    memory: TrainingMemory
 
 
 def cost(model: Model, workload: Workload | None = None) -> Cost:
@@ -96,6 +71,7 @@ def cost(model: Model, workload: Workload | None = None) -> Cost:
         params=count(model),
         flops=flops(model, load),
         cache=decoding_state(replace(model, dtype=load.dtype), load.seq),
+        memory=training_memory(model, load),
     )
 
 
@@ -118,7 +94,7 @@ def _calls(load: Workload) -> tuple[Call, Call, Call]:
     return (
         Call(batch=load.batch, tokens=load.seq, training=True),
         Call(tokens=load.seq),
-        Call(tokens=1, past=load.seq),
+        Call(tokens=1, past=load.seq - 1),
     )
 
 

@@ -8,12 +8,14 @@ from eulerstack.ir.nodes import Block, DepthGating, HyperConnection, Integrator,
 from eulerstack.ir.parameters import (
     TIME_FREQUENCIES,
     entry_width,
+    is_probed,
     merge_parameters,
     shape_change_parameters,
 )
 from eulerstack.ir.tissue import deliveries
 from eulerstack.records import dataclass
-from eulerstack.schema.mixers import Attention
+from eulerstack.schema.ffn import Moe
+from eulerstack.schema.mixers import Attention, Branched
 from eulerstack.schema.work import NOTHING, Call, Work, applied, product, scan, seen_keys, total
 
 
@@ -66,7 +68,7 @@ class _Counting:
         key = (layer.block, lender.block if lender else None, layer.depth_gating)
         if key not in self._known:
             keeper = self._model.block(lender.block).mixer if lender else None
-            work = layer_work(self._model.block(layer.block), self._call, layer.depth_gating, keeper)
+            work = layer_work(self._model, layer.block, self._call, layer.depth_gating, keeper)
             self._known[key] = work
         return self._known[key]
 
@@ -91,25 +93,28 @@ class _Counting:
         return (self._bodies(node) + scan(told, told)) * (node.steps * EVALUATIONS[node.type])
 
 
-def layer_work(block: Block, call: Call, gating: DepthGating | None = None, keeper: object = None) -> Work:
+def layer_work(model: Model, name: str, call: Call, gating: DepthGating | None = None, keeper: object = None) -> Work:
     """One run of a plain layer. `keeper`: the attention whose keys it reads, if not its own.
 
     A depth-gated layer works on ⌊capacity · tokens⌋ tokens of a sequence, in decoding with that probability on the one;
     all rows at once where it ranks them in training, else row by row. Its router is a scan.
     """
+    block, probed = model.block(name), is_probed(model) and call.training
     if gating is None:
-        return _layer(block, call, keeper)
+        return _layer(model, block, call, keeper)
     scores = 2 if gating.router == "top_k" else 1
     router = scan(2 * scores * call.rows * block.d_model, 2 * scores * call.rows * block.d_model)
+    if probed:
+        router += product(call.rows, block.d_model)
     chosen = max(1, int(gating.capacity * call.tokens))
     inner = replace(call, tokens=chosen, past=int(gating.capacity * call.past), masked=call.training)
     if call.training and gating.router == "top_k":
-        return router + _layer(block, inner, keeper)
-    rows = _layer(block, replace(inner, batch=1), keeper) * call.batch
+        return router + _layer(model, block, inner, keeper)
+    rows = _layer(model, block, replace(inner, batch=1), keeper) * call.batch
     return router + (rows if call.tokens > 1 else rows.share(gating.capacity))
 
 
-def _layer(block: Block, call: Call, keeper: object) -> Work:
+def _layer(model: Model, block: Block, call: Call, keeper: object) -> Work:
     mixer, d_model = block.mixer, block.d_model
     if isinstance(mixer, Attention) and isinstance(keeper, Attention):
         work = mixer.borrowing(d_model, call, keeper)
@@ -123,7 +128,26 @@ def _layer(block: Block, call: Call, keeper: object) -> Work:
         work += block.ffn.work(d_model, call)
     if block.residual.hyper:
         work += connection_work(block.residual.hyper, d_model, call) * (2 if block.ffn else 1)
+    return work + (objectives_work(model, block, call) if call.training else NOTHING)
+
+
+def objectives_work(model: Model, block: Block, call: Call) -> Work:
+    """Differentiation objectives of a layer's routed units: the probes, and the experts' outputs compared, for which
+    each token's experts run once more.
+    """
+    work, mixer, ffn = NOTHING, block.mixer, block.ffn
+    if is_probed(model):
+        choices = ffn.experts if isinstance(ffn, Moe) else 0
+        choices += len(mixer.branches) if isinstance(mixer, Branched) and mixer.selector.type != "sum" else 0
+        work += product(call.rows, block.d_model, choices)
+    if isinstance(ffn, Moe) and ffn.top_k > 1 and compares_outputs(model):
+        work += ffn.routed(block.d_model, call.rows * ffn.top_k) + product(call.rows, ffn.top_k**2, block.d_model)
     return work
+
+
+def compares_outputs(model: Model) -> bool:
+    """Whether different experts' outputs are driven apart."""
+    return bool(model.training_hints["differentiation_objectives"]["expert_orthogonality_coef"])
 
 
 def connection_work(hyper: HyperConnection, d_model: int, call: Call) -> Work:
@@ -165,7 +189,7 @@ def _ahead(model: Model, call: Call) -> Work:
             break
         inner = replace(call, tokens=call.tokens - step)
         work += _projected(model, inner) + product(inner.rows, 2 * d_model, d_model)
-        work += layer_work(block, inner) * mtp.head_layers
+        work += layer_work(model, mtp.head_template, inner) * mtp.head_layers
         work += collapse_work(block, inner) if ends_streams(block, None) else NOTHING
         work += _projected(model, call) + _readout(model, call)
     return work
@@ -178,7 +202,8 @@ def _projected(model: Model, call: Call) -> Work:
 
 
 def _readout(model: Model, call: Call) -> Work:
-    return product(call.rows, model.embedding.d_embed, model.vocab_size)
+    """Logits; in training with both gradients, which the loss computes on the way."""
+    return product((3 if call.training else 1) * call.rows, model.embedding.d_embed, model.vocab_size, grads=0)
 
 
 def _lender(nodes: Sequence[Node], index: int) -> Layer | None:

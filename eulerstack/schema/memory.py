@@ -23,6 +23,7 @@ from eulerstack.schema.base import (
     linear,
 )
 from eulerstack.schema.inner_work import Segment, read, segments, twice
+from eulerstack.schema.saved import Saved
 from eulerstack.schema.work import Call, Work, applied, product, total
 
 SHARPNESS = 10.0
@@ -88,6 +89,10 @@ class _Memory(ABC):
         around = applied(self.parameters(d_model), call.rows)
         return around + (self._written(d_model, call) if writes else self._recalled(d_model, call))
 
+    def saved(self, d_model: int, call: Call) -> Saved:
+        """What the output's gate and projection read, and in fp32 what writing and reading keep."""
+        return Saved(model=call.rows * 2 * d_model) + self._kept(d_model, call)
+
     copies: ClassVar[int] = 1
     """How many times the state holds the memory."""
 
@@ -102,6 +107,10 @@ class _Memory(ABC):
     @abstractmethod
     def _recalled(self, d_model: int, call: Call) -> Work:
         """What the learned memory answers."""
+
+    @abstractmethod
+    def _kept(self, d_model: int, call: Call) -> Saved:
+        """What projecting, writing and reading keep."""
 
     @abstractmethod
     def _around(self, d_model: int) -> Iterator[Parameter]:
@@ -143,6 +152,14 @@ class NeuralMemory(_Memory):
     def _recalled(self, d_model: int, call: Call) -> Work:
         return product(call.rows, 2 * d_model, self.params.hidden)
 
+    def _kept(self, d_model: int, call: Call) -> Saved:
+        """A token's vectors through projection, gradient and reading, its products with the others of its chunk, and
+        the weights seven times a chunk.
+        """
+        size, hidden = min(NEURAL_CHUNK, call.tokens), self.params.hidden
+        inner = 20 * d_model + 15 * hidden + 8 * size + 7 * d_model * hidden / size
+        return Saved(fp32=call.rows * inner)
+
     def _around(self, d_model: int) -> Iterator[Parameter]:
         yield from linear("q_proj", d_model, d_model)
         yield from linear("k_proj", d_model, d_model)
@@ -180,6 +197,12 @@ class AssociativeMemory(_Memory):
     def _recalled(self, d_model: int, call: Call) -> Work:
         return product(call.rows, self.params.hidden, d_model)
 
+    def _kept(self, d_model: int, call: Call) -> Saved:
+        """Queries, keys and values through their projections, three squares of each chunk, the matrix twice a chunk."""
+        size, keys = min(MATRIX_CHUNK, call.tokens), self.params.hidden
+        inner = 3 * d_model + 8 * keys + 3 * size + 2 * keys * d_model / size
+        return Saved(fp32=call.rows * inner)
+
     def _around(self, d_model: int) -> Iterator[Parameter]:
         yield from linear("q_proj", d_model, self.params.hidden)
         yield from linear("k_proj", d_model, self.params.hidden)
@@ -207,6 +230,12 @@ class RetrievalMemory(_Memory):
 
     def _recalled(self, d_model: int, call: Call) -> Work:
         return product(2 * call.rows, self.params.hidden, d_model)
+
+    def _kept(self, d_model: int, call: Call) -> Saved:
+        """Queries and keys through their projections; the store and the call's tokens; every token's scores of both."""
+        entries = self.params.hidden + call.tokens
+        stored = call.batch * 3 * entries * d_model
+        return Saved(fp32=call.rows * (6 * d_model + entries) + stored)
 
     def _around(self, d_model: int) -> Iterator[Parameter]:
         yield from linear("q_proj", d_model, d_model)

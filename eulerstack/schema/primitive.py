@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from eulerstack.schema.base import Resolved, StateElements
+from eulerstack.schema.saved import Saved
 from eulerstack.schema.work import Call, Work
 
 
@@ -11,6 +12,9 @@ class Primitive(Resolved, Protocol):
 
     def work(self, d_model: int, call: Call) -> Work:
         """What one call computes, for a stream of width `d_model`."""
+
+    def saved(self, d_model: int, call: Call) -> Saved:
+        """What one call in training keeps for its backward pass, its input among it."""
 
 
 class Mixer(Primitive, Protocol):

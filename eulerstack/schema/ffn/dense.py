@@ -5,6 +5,7 @@ from typing import ClassVar, Literal
 
 from eulerstack.records import dataclass
 from eulerstack.schema.base import Parameter, linear
+from eulerstack.schema.saved import Saved
 from eulerstack.schema.work import Call, Work, applied
 
 Function = Literal["silu", "gelu", "gelu_tanh", "relu", "relu2"]
@@ -41,6 +42,11 @@ class Mlp:
         """Two products."""
         return applied(self.parameters(d_model), call.rows)
 
+    def saved(self, d_model: int, call: Call) -> Saved:
+        """The input, the hidden layer before its function and after it; ReLU needs only the latter."""
+        hidden = {"relu": 1, "relu2": 2}.get(self.activation, 2)
+        return Saved(model=call.rows * (d_model + hidden * self.d_ff))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatedMlp:
@@ -62,3 +68,8 @@ class GatedMlp:
     def work(self, d_model: int, call: Call) -> Work:
         """Three products."""
         return applied(self.parameters(d_model), call.rows)
+
+    def saved(self, d_model: int, call: Call) -> Saved:
+        """The input, the gate before its function (but ReLU's) and after it, its other factor, the product."""
+        hidden = {"relu": 3, "relu2": 4}.get(self.activation, 4)
+        return Saved(model=call.rows * (d_model + hidden * self.d_ff))

@@ -23,6 +23,7 @@ from eulerstack.schema.base import (
 )
 from eulerstack.schema.ffn.dense import GATES, Activation, Function, gate_of
 from eulerstack.schema.report import Report
+from eulerstack.schema.saved import Saved
 from eulerstack.schema.work import Call, Work, applied, product
 
 PUBLISHED_GROUPS = 8
@@ -224,8 +225,34 @@ class Moe:
         rows = call.rows * self.top_k
         if call.training and self.capacity_drop_policy == "pad":
             rows = self.experts * max(1, ceil(self.capacity_factor * rows / self.experts))
-        matrices = 3 if self.gated else 2
-        return applied(self.parameters(d_model), call.rows) + product(rows, matrices, d_model, self.d_expert)
+        return applied(self.parameters(d_model), call.rows) + self.routed(d_model, rows)
+
+    def routed(self, d_model: int, rows: int) -> Work:
+        """`rows` choices of one expert each."""
+        return product(rows, 3 if self.gated else 2, d_model, self.d_expert)
+
+    def saved(self, d_model: int, call: Call) -> Saved:
+        """The input once; of every token and expert a copy of it, the expert's hidden layer as a dense one's, and its
+        output, which its weight needs; scores; shared experts.
+        """
+        rows = call.rows * self.top_k
+        if call.training and self.capacity_drop_policy == "pad":
+            rows = self.experts * max(1, ceil(self.capacity_factor * rows / self.experts))
+        routed = self.routed_saved(d_model, rows)
+        around = Saved(model=call.rows * d_model, fp32=call.rows * 2 * self.experts)
+        shared = Saved(model=call.rows * self._hidden(self.shared_experts * self.d_shared))
+        return around + routed + shared + Saved(model=call.rows * d_model * (1 if self.shared_gate else 0))
+
+    def routed_saved(self, d_model: int, rows: int) -> Saved:
+        """What `rows` choices of one expert each keep."""
+        return Saved(model=rows * (2 * d_model + self._hidden(self.d_expert)), index=4 * rows)
+
+    def _hidden(self, width: int) -> int:
+        if self.gating:
+            return 7 * width
+        if self.gated:
+            return (3 if self.activation == "relu" else 4) * width
+        return (1 if self.activation == "relu" else 2) * width
 
     def _stacked(self, name: str, d_in: int, d_out: int, kind: str) -> Iterator[Parameter]:
         active = self.top_k * d_in * d_out

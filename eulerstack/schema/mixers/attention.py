@@ -21,9 +21,11 @@ from eulerstack.schema.base import (
     StateElements,
     linear,
 )
+from eulerstack.schema.mixers.attention_saved import attention_saved
 from eulerstack.schema.mixers.attention_work import attention_work
 from eulerstack.schema.mixers.compression import WINDOW, Compression, CompressionKeys
 from eulerstack.schema.mixers.latent import Mla, MlaKeys
+from eulerstack.schema.saved import Saved
 from eulerstack.schema.work import Call, Work
 
 DISTANT_STRIDE = 4
@@ -198,6 +200,10 @@ class Attention:
     def work(self, d_model: int, call: Call) -> Work:
         """Projections, scores and weighted values; of an indexer's loss the target, too."""
         return attention_work(self, d_model, call, None)
+
+    def saved(self, d_model: int, call: Call) -> Saved:
+        """Heads, what the output projection reads, and scores where they are written out."""
+        return attention_saved(self, d_model, call)
 
     def borrowing(self, d_model: int, call: Call, lender: "Attention") -> Work:
         """The same where keys and values are another layer's (`kv_from`)."""

@@ -9,6 +9,7 @@ from eulerstack.schema.base import Dims, Keys, Parameter, Size, StateElements, l
 from eulerstack.schema.mixers.single import SingleMixerKeys, check_single, resolve_single
 from eulerstack.schema.primitive import Mixer
 from eulerstack.schema.report import Report, below
+from eulerstack.schema.saved import Saved, together
 from eulerstack.schema.work import NOTHING, Call, Work, product, total
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
@@ -96,6 +97,13 @@ class Branched:
         """The branches' together, and the gate's scores."""
         scores = NOTHING if self.selector.type == "sum" else product(call.rows, d_model, len(self.branches))
         return scores + total(branch.work(d_model, call) for branch in self.branches.values())
+
+    def saved(self, d_model: int, call: Call) -> Saved:
+        """The branches' together, with one input for all; their outputs, which their weights need."""
+        each = together(branch.saved(d_model, call) for branch in self.branches.values())
+        others = len(self.branches) - 1
+        weighed = len(self.branches) * (d_model + 1) if self.selector.type != "sum" else 0
+        return each + Saved(model=call.rows * (weighed - others * d_model))
 
 
 def _factors(written: dict[str, FactorsKeys]) -> dict[str, Factors] | None:

@@ -7,6 +7,7 @@ from eulerstack.records import dataclass
 from eulerstack.schema.base import ONES, Dims, Init, Keys, Parameter, Size, StateElements, linear
 from eulerstack.schema.mixers.mamba import TIME_STEP, depthwise_conv
 from eulerstack.schema.report import Report
+from eulerstack.schema.saved import Saved
 from eulerstack.schema.work import Call, Work, applied, product, scan
 
 
@@ -91,6 +92,17 @@ class GatedDeltaNet:
         solved = squares * (key + value)
         solving = Work(0, 2 * solved, solved + 2 * chunks * state, solved + 4 * chunks * state)
         return around + product(squares, 2 * key + value) + states + solving
+
+    def saved(self, d_model: int, call: Call) -> Saved:
+        """The convolution before, after and activated; in fp32 five squares of each chunk (decays, products, the
+        system), keys and queries ten times over (units, decayed, weighed, laid out), values, solutions, states.
+        """
+        heads, keys, values = self.n_value_heads, self.n_value_heads * self.d_key, self.n_value_heads * self.d_value
+        convolved = 2 * self.n_heads * self.d_key + values
+        size = min(self.chunk_size, call.tokens)
+        inner = heads * (5 * size + 8) + 11 * keys + 7 * values + 2 * keys * self.d_value / size
+        outer = d_model + 3 * convolved + 2 * values
+        return Saved(model=call.rows * outer, fp32=call.rows * inner, copies=call.rows * (convolved + values))
 
 
 def check(keys: GatedDeltaNetKeys, dims: Dims, report: Report) -> None:

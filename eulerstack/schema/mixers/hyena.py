@@ -7,6 +7,7 @@ from eulerstack.records import dataclass
 from eulerstack.schema.base import ONES, Dims, Init, Keys, NonNegative, Parameter, Size, StateElements, linear
 from eulerstack.schema.mixers.mamba import depthwise_conv, uniform
 from eulerstack.schema.report import Report
+from eulerstack.schema.saved import Saved
 from eulerstack.schema.work import Call, Work, applied, fourier, scan
 
 SHORT = 3
@@ -84,6 +85,17 @@ class Hyena:
         ahead = (2 * call.batch + 1) * transform + call.batch * meet
         back = (2 * call.batch + 1) * transform + 2 * call.batch * meet
         return around + taps + scan(filters * ahead, filters * back)
+
+    def saved(self, d_model: int, call: Call) -> Saved:
+        """The short convolution before and after, the gated inputs; in fp32 the spectra of inputs and filters, and once
+        for all sequences the filters and what their network made of every tap.
+        """
+        filters = (self.depth - 1) * d_model
+        spectrum = filters * (transform_size(call.tokens) + 2)
+        outer = d_model + 2 * (self.depth + 1) * d_model + 2 * filters + d_model
+        network = call.tokens * (9 * self.filter_hidden + FEATURES + filters)
+        wide = (call.batch + 1) * spectrum + network
+        return Saved(model=call.rows * outer, fp32=wide, copies=call.rows * filters)
 
 
 def transform_size(length: int) -> int:

@@ -22,6 +22,7 @@ from eulerstack.schema.base import (
     linear,
 )
 from eulerstack.schema.report import Report
+from eulerstack.schema.saved import Saved
 from eulerstack.schema.work import Call, Work, applied, product, scan
 
 PUBLISHED_EXPAND = 2
@@ -29,6 +30,9 @@ PUBLISHED_HEAD_DIM = 64
 PUBLISHED_CHUNK = 64
 TIME_STEP = Init("inverse_softplus_log_uniform", arguments=(("low", 1e-3), ("high", 0.1), ("floor", 1e-4)))
 """The bias of Δ: softplus⁻¹ of a step drawn log-uniformly."""
+
+SCANNED = 32
+"""How many tokens mamba1's scan takes at a time; a state is kept for each."""
 
 MAMBA2_ONLY = (
     "head_dim",
@@ -187,6 +191,30 @@ class Mamba:
         read = product(chunks * size, state, grads=2 if several else 1)
         return within + written + read + scan(2 * chunks * state, 4 * chunks * state)
 
+    def saved(self, d_model: int, call: Call) -> Saved:
+        """The input projection, the convolution before, after and activated, and what the output projection reads.
+
+        In fp32 for mamba1 Δ before and after its softplus, the outputs before, with and after the gate, and a state for
+        every `SCANNED` tokens, for the scan runs again backwards; for mamba2 two squares of each chunk for each head
+        (its decays, its scores), the inputs, decayed and laid out, B and C for each head, states, gate and norm.
+        """
+        inner = self.inner(d_model)
+        convolved = self._convolved(inner)
+        if self.variant == "mamba1":
+            steps = (self.dt_rank or 0) + 2 * self.d_state
+            outer, state = d_model + 6 * inner + steps, inner * self.d_state / min(SCANNED, call.tokens)
+            copies = 2 * inner + 2 * self.d_state
+            return Saved(model=call.rows * outer, fp32=call.rows * (5 * inner + state), copies=call.rows * copies)
+        heads, size = inner // (self.head_dim or inner), min(self.chunk_size or PUBLISHED_CHUNK, call.tokens)
+        shared = (self.n_groups or 1) * self.d_state
+        squares = (2 * heads + (self.n_groups or 1)) * size
+        laid_out = 2 * heads * self.d_state + 2 * shared + 2 * inner * self.d_state / size
+        kept = 4 * inner if self.gated_norm == "none" else 8 * inner
+        outer = d_model + 4 * convolved + 2 * inner + heads
+        copies = convolved + inner + heads
+        wide = squares + laid_out + kept + 5 * heads
+        return Saved(model=call.rows * outer, fp32=call.rows * wide, copies=call.rows * copies)
+
     def _convolved(self, inner: int) -> int:
         return inner if self.variant == "mamba1" else inner + 2 * (self.n_groups or 1) * self.d_state
 
@@ -210,7 +238,7 @@ class Mamba:
         yield from linear("in_proj", d_model, inner + convolved + heads, bias=self.in_bias)
         yield from depthwise_conv("conv1d", convolved, self.d_conv, bias=self.conv_bias)
         yield Parameter("dt_bias", (heads,), TIME_STEP, fp32=True)
-        yield Parameter("A_log", (heads,), Init("log_of_index"), fp32=True)
+        yield Parameter("A_log", (heads,), Init("log_of_index", fan_out=heads), fp32=True)
         yield Parameter("D", (heads,), ONES, fp32=True)
         if self.gated_norm != "none":
             yield Parameter("norm.weight", (inner,), ONES)

@@ -6,6 +6,7 @@ from typing import ClassVar
 from eulerstack.records import dataclass
 from eulerstack.schema.base import Dims, Keys, Parameter, Size, StateElements, linear
 from eulerstack.schema.report import Report
+from eulerstack.schema.saved import Saved
 from eulerstack.schema.work import NOTHING, Call, Work, applied, product
 
 
@@ -71,6 +72,13 @@ class RetNet:
         work += product(heads * (rest or size), key, value, grads=0)
         read = call.tokens if call.past else call.tokens - size
         return work + (product(heads * read, key, value) if chunks > 1 or call.past else NOTHING)
+
+    def saved(self, d_model: int, call: Call) -> Saved:
+        """In fp32 queries and keys, bare and decayed, values, each chunk's scores and states, and the norm of heads."""
+        values, size = self.v_expand * d_model, min(self.chunk_size, call.tokens) if self.chunkwise else call.tokens
+        states = values * d_model / self.n_heads / size
+        inner = 4 * d_model + self.n_heads * (size + 1) + 2 * values + states
+        return Saved(model=call.rows * (d_model + 4 * values), fp32=call.rows * inner)
 
 
 def check(keys: RetNetKeys, dims: Dims, report: Report) -> None:

@@ -6,8 +6,9 @@ from typing import ClassVar, Literal
 
 from eulerstack.records import dataclass
 from eulerstack.schema.base import ONES, ZEROS, Dims, Init, Keys, Parameter, Positive, Size, StateElements, linear
-from eulerstack.schema.inner_work import Matrix, descent, read, segments, twice
+from eulerstack.schema.inner_work import KEPT_BYTES, Matrix, descent, read, segments, twice
 from eulerstack.schema.report import Report
+from eulerstack.schema.saved import Saved
 from eulerstack.schema.work import Call, Work, applied, product, scan, total
 
 
@@ -106,6 +107,28 @@ class Ttt:
         carried = 4 * heads * numbers * ((3 if adam else 1) + steps)
         kept = carried * sum(times for _, times in parts) * (self.chunk_size if adam else 1)
         return around + twice(inner * heads, kept if call.training else 0)
+
+    def saved(self, d_model: int, call: Call) -> Saved:
+        """In fp32: for each token what its losses, their gradients and its readings made of it, and the products with
+        the others of its chunk; the weights a few times a chunk. AdamW keeps each token's weights five times a step.
+
+        Where too much would be kept, the inner loop keeps its weights at every eighth chunk only.
+        """
+        matrices, steps = self._matrices(d_model // self.n_heads), self.inner_steps_per_token
+        adam, size = self.inner_optimizer == "adamw", min(self.chunk_size, call.tokens)
+        numbers = self.n_heads * sum(inputs * outputs for inputs, outputs in matrices)
+        widths = self.n_heads * sum(inputs for inputs, _ in matrices)
+        hidden = self.n_heads * (self.inner_model.hidden or 0)
+        outer = Saved(model=call.rows * 2 * d_model, fp32=call.rows * 2 * d_model)
+        vectors = 8 * d_model + 3 * widths + 10 * hidden
+        if adam:
+            inner = vectors * (1 + steps) / 2 + 5 * steps * numbers
+        else:
+            squares = self.n_heads * size * (3 if len(matrices) == 1 else 5) * steps
+            inner = vectors * (1 + steps) / 2 + squares + 2.25 * numbers * steps / size
+        kept_bytes = 4 * call.rows * numbers * ((3 if adam else 1) + steps) / (1 if adam else size)
+        share = 1.0 if kept_bytes <= KEPT_BYTES else 0.1
+        return outer + Saved(fp32=share * call.rows * inner)
 
     def _formed(self, matrices: list[Matrix], length: int, steps: int) -> Work:
         numbers = length * sum(inputs * outputs for inputs, outputs in matrices)
