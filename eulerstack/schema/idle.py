@@ -28,8 +28,6 @@ def find_idle(parts: Parts, findings: Findings) -> None:
                 _beside(findings, (*at, key), "type: none")
         elif norm.affine is False and norm.unit_offset:
             _beside(findings, (*at, "unit_offset"), "affine: false")
-    if parts.training_hints.optimizer == "muon" and parts.training_hints.optimizer_groups:
-        _beside(findings, ("training_hints", "optimizer_groups"), "optimizer: muon")
     if parts.sound("layer_templates") and parts.sound("layer_schedule"):
         for path in _unread(parts):
             findings.add("key-unread", path, key=True)

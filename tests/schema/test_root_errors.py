@@ -326,7 +326,6 @@ WARNINGS = [
     (HEAD, f"{HEAD}\ncompatibility: {{ quant_aware_training: {{ enabled: true }} }}", "quantisation-without-scope"),
     (HEAD, f"{HEAD}\ntraining_hints: {{ muon: {{ ns_iters: 5 }} }}", "optimizer-key-unused"),
     (HEAD, f"{HEAD}\ntraining_hints: {{ scaling: {{ base_width: 256 }} }}", "base-width-unused"),
-    (HEAD, f"{HEAD}\ntraining_hints: {{ optimizer: muon, optimizer_groups: {{}} }}", "key-without-effect"),
     (HEAD, "head: { type: causal_lm, final_norm: { type: none, eps: 1e-3 } }", "key-without-effect"),
     (HEAD, "head: { type: causal_lm, final_norm: { affine: false, unit_offset: true } }", "key-without-effect"),
     (FFN, f"{FFN}\n    norm: {{ affine: false, unit_offset: true }}", "key-without-effect"),
