@@ -69,10 +69,19 @@ def test_unknown_languages_are_refused() -> None:
             call("fr")
 
 
-def test_texts_in_each_language() -> None:
-    assert i18n.text("diagnostics", "yaml-tab.fix") == "indent with spaces"
-    with i18n.speaking("ko"):
-        assert i18n.text("diagnostics", "yaml-tab.fix") == "스페이스로 들여쓰세요"
+@pytest.mark.parametrize(
+    ("lang", "expected"),
+    [
+        ("ko", "스페이스로 들여쓰세요"),
+        ("en", "indent with spaces"),
+        ("zh", "用空格缩进"),
+        ("ja", "インデントにはスペースを使ってください"),
+        ("es", "sangrar con espacios"),
+    ],
+)
+def test_texts_in_each_language(lang: str, expected: str) -> None:
+    with i18n.speaking(lang):
+        assert i18n.text("diagnostics", "yaml-tab.fix") == expected
 
 
 def test_a_language_without_a_text_falls_back_to_english_then_to_the_id() -> None:
