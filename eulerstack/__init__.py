@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from eulerstack.api import compile, draw, explain, import_model, load, register, shrink, validate
+    from eulerstack.api import compare, compile, diff, draw, explain, import_model, load, register, shrink, validate
 
 __version__ = "0.1.5"
 
 __all__ = [
     "__version__",
+    "compare",
     "compile",
+    "diff",
     "draw",
     "explain",
     "import_model",

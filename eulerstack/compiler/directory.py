@@ -15,7 +15,7 @@ from eulerstack.compiler.card import DRAWING, Facts, drawing_of, model_card
 from eulerstack.compiler.config import config_dict, generation_config_dict
 from eulerstack.compiler.runtime_files import copy_runtime
 from eulerstack.compiler.verify import faults
-from eulerstack.compiler.weights import MAX_SHARD_SIZE, Stream, Tensor, bytes_needed, plan, write
+from eulerstack.compiler.weights import MAX_SHARD_SIZE, Tensor, bytes_needed, plan, write
 from eulerstack.diagnostics import Diagnostic, error, reason
 from eulerstack.ir.laws import InitPolicy, laws_of
 from eulerstack.ir.nodes import Model
@@ -76,10 +76,12 @@ def write_directory(
     target = Path(target)
     report = progress or (lambda _: None)
     tensors = tensors_of(model, brought.dtypes)
+    shards = plan(tensors, max_shard_size)
     with _told(target), new_directory(target, overwrite=overwrite) as staging:
+        _check_space(staging, bytes_needed(shards) + SPARE)
         report(Progress("tokenizer"))
         saved = brought.tokenizer(staging)
-        _write_weights(staging, tensors, brought.stream, max_shard_size, report)
+        write(shards, staging, brought.stream, advance=_counting(report, sum(tensor.nbytes for tensor in tensors)))
         copy_runtime(staging)
         _write_spec(staging, model, source_text)
         _write_card(staging, model, Facts(target.name, saved.exists, brought.seed))
@@ -92,14 +94,6 @@ def write_directory(
             raise error("verification-failed", params={"fault": fault})
         sizes = {path.name: path.stat().st_size for path in sorted(staging.iterdir())}
     return Written(target, tuple(sizes), count(model).total, sum(sizes.values()), saved.warnings)
-
-
-def _write_weights(
-    directory: Path, tensors: tuple[Tensor, ...], stream: Stream, max_shard_size: int, report: Report
-) -> None:
-    shards = plan(tensors, max_shard_size)
-    _check_space(directory, bytes_needed(shards) + SPARE)
-    write(shards, directory, stream, advance=_counting(report, sum(tensor.nbytes for tensor in tensors)))
 
 
 def _write_spec(directory: Path, model: Model, source_text: str | None) -> None:

@@ -46,3 +46,14 @@ def test_slow_work_shows_one_bar_that_moves_and_goes(shown):
         tell(Progress("verification"))
         assert "<progress ></progress>" in outputs[0]
     assert outputs == [""]
+
+
+def test_a_bar_tells_how_much_how_fast_and_how_long(shown):
+    outputs, clock = shown
+    with progress.progress_bar() as tell:
+        clock[0] = 1.0
+        tell(Progress("weights", 0, 32 * 2**30))
+        assert outputs[0].endswith("</progress> 0 B / 32.0 GiB")
+        clock[0] = 11.0
+        tell(Progress("weights", 2**30, 32 * 2**30))
+        assert outputs[0].endswith("</progress> 1.0 GiB / 32.0 GiB · 102.4 MiB/s · 5:10")
