@@ -1,6 +1,7 @@
 """Rows of a layer around its mixer, and of the feed-forward."""
 
 from tests.keys.effects import corrected, cost, errors, far_logits, initialisation, kept, logits, loss, remembered
+from tests.keys.mixers import KINDS
 from tests.keys.rows import UNWRITTEN, of, one, row
 from tests.runtime.models import hyper, layer, mamba, moe, remembering, spec
 
@@ -93,4 +94,28 @@ REST = [
     *of("ffn_factors", logits, PLAIN, gate=(1.0, 2.0), output=(1.0, 2.0)),
 ]
 
-ROWS = [*FFN, *ROUTER, *EXPERTS, *NORM, *RESIDUAL, *MEMORY, *REST]
+TEMPLATES = (
+    *(layer(mixer) for mixer in KINDS),
+    *(hyper(layer(), mixing) for mixing in ("birkhoff", "unconstrained", "learned_lowrank")),
+    *(remembering(kind) for kind in ("neural_memory", "associative", "retrieval")),
+    layer(residual={"type": "parallel"}),
+    layer(ffn=moe(shared_experts=1)),
+    layer(ffn=moe(routing={"type": "hash", "hash_salt": 1})),
+)
+"""Layers of every kind: what one reads of its surroundings, another might forget."""
+
+EVERY_TEMPLATE = [
+    found
+    for template in TEMPLATES
+    for found in (
+        *of("residual", logits, one(template), scaling=(1.0, 0.5), slow=True),
+        *of("norm", logits, one(template), type=("rmsnorm", "layernorm"), eps=(UNWRITTEN, 0.5), slow=True),
+        *of(
+            "norm", logits, one(template), position=("pre", "sandwich", "output"), unit_offset=(False, True), slow=True
+        ),
+        *of("ffn", logits, one(template), activation=("swiglu", "geglu", "relu"), bias=(False, True), slow=True),
+        *of("training_hints", loss, one(template), dropout=(0.0, 0.5), slow=True),
+    )
+]
+
+ROWS = [*FFN, *ROUTER, *EXPERTS, *NORM, *RESIDUAL, *MEMORY, *REST, *EVERY_TEMPLATE]

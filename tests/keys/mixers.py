@@ -60,6 +60,27 @@ COMPRESSION = [
     *of(f"{PLACE}.compression.indexer", gradient, CSA, learnable=(True, False)),
 ]  # fmt: skip
 
+FORMS = (
+    attention(mla={"kv_rank": 8, "q_rank": 12}),
+    attention(window=3, window_mode="dilated", window_dilation=2),
+    attention(window=3, window_mode="nsa"),
+    *(compressed(kind) for kind in ("csa", "hca", "nsa_learned")),
+)
+"""Attentions that are built by code of their own: what one reads, another might forget."""
+
+EVERY_FORM = [
+    found
+    for mixer in FORMS
+    for found in (
+        *of(PLACE, logits, _one(mixer), qkv_bias=(False, True), out_bias=(False, True), gate=(False, True), slow=True),
+        *of(PLACE, logits, _one(mixer), scale=(UNWRITTEN, 2.0), logit_softcap=(UNWRITTEN, 0.1), slow=True),
+        *of(PLACE, logits, _one(mixer), rope=(True, False), rope_theta=(1e4, 10.0), slow=True),
+        *of(PLACE, logits, _one(mixer), rope_interleaved=(False, True), slow=True),
+        *of(PLACE, logits, _one(mixer), window=(3, 5), attention_sinks=(UNWRITTEN, {"n_per_head": 1}), slow=True),
+        *of(PLACE, loss, _one(mixer), attn_drop=(0.0, 0.5), slow=True),
+    )
+]  # fmt: skip
+
 MAMBA1, MAMBA2 = _one(mamba(variant="mamba1")), _one(mamba())
 GROUPS = _one(mamba(n_groups=2))
 
@@ -72,6 +93,9 @@ MAMBA = [
     *of("mixer.mamba", cost, MAMBA2, d_inner=(40, 48)),
     *of("mixer.mamba", cost, MAMBA1, dt_rank=(2, 5)),
     *of("mixer.mamba", logits, MAMBA1, norm_dt_b_c=(False, True)),
+    *of("mixer.mamba", logits, MAMBA1, in_bias=(False, True), out_bias=(False, True), slow=True),
+    *of("mixer.mamba", logits, MAMBA1, conv_bias=(True, False), slow=True),
+    *of("mixer.mamba", logits, MAMBA1, activation=("silu", "gelu", "gelu_tanh", "relu", "relu2"), slow=True),
     *of("mixer.mamba", logits, MAMBA2, in_bias=(False, True), out_bias=(False, True), conv_bias=(True, False)),
     *of("mixer.mamba", logits, MAMBA2, activation=("silu", "gelu", "gelu_tanh", "relu", "relu2")),
     *of("mixer.mamba", logits, MAMBA2, dt_min=(UNWRITTEN, 0.5), dt_max=(UNWRITTEN, 0.001)),
@@ -122,8 +146,9 @@ BRANCHING = [
 ]  # fmt: skip
 
 KINDS = (attention(), mamba(), retnet(), hyena(), branched(a=attention(), b=mamba()), ttt(), delta())
+"""A mixer of every type."""
 
 ROWS = [
     row("mixer.type", logits, FULL, *KINDS, at="mixer"),
-    *ATTENTION, *COMPRESSION, *MAMBA, *RECURRENT, *TTT, *BRANCHING,
+    *ATTENTION, *COMPRESSION, *EVERY_FORM, *MAMBA, *RECURRENT, *TTT, *BRANCHING,
 ]  # fmt: skip
