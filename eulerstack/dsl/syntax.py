@@ -11,6 +11,7 @@ from eulerstack.diagnostics.span import LINE_BREAK
 
 _CODES = (
     ("mapping values are not allowed", "yaml-colon"),
+    ("unexpected ':'", "yaml-colon"),
     ("find expected ':'", "yaml-missing-colon"),
     ("cannot start any token", "yaml-character"),
     ("tab character", "yaml-tab"),
@@ -20,13 +21,14 @@ _CODES = (
     ("expected the node content", "yaml-value"),
     ("unexpected end of stream", "yaml-quote"),
     ("unexpected document indicator", "yaml-quote"),
+    ("unexpected document separator", "yaml-quote"),
     ("escape", "yaml-escape"),
     ("hexdecimal", "yaml-escape"),
     ("hexadecimal", "yaml-escape"),
     ("did not find expected key", "yaml-indent"),
     ("did not find expected '-'", "yaml-indent"),
     ("expected <block end>", "yaml-indent"),
-    ("expected <document start>", "yaml-indent"),
+    ("<document start>", "yaml-indent"),
     ("sequence entries are not allowed", "yaml-indent"),
     ("mapping keys are not allowed", "yaml-indent"),
     ("block mapping", "yaml-indent"),
@@ -40,6 +42,8 @@ _CODES = (
     ("comment or", "yaml-block"),
     ("indentation indicator", "yaml-block"),
     ("whitespace", "yaml-tag"),
+    ("expected ' '", "yaml-tag"),
+    ("expected '!'", "yaml-tag"),
 )
 
 
@@ -76,7 +80,7 @@ def diagnose(problem: yaml.MarkedYAMLError, source: Source) -> Diagnostic:
             return _continued(found)
         case "yaml-indent" if line[: mark.column].strip():
             return Diagnostic(code="yaml-unexpected", span=found)
-        case "yaml-syntax" | "yaml-directive" | "yaml-tag" if line.startswith("%"):
+        case "yaml-syntax" | "yaml-directive" | "yaml-anchor" | "yaml-tag" if line.startswith("%"):
             return Diagnostic(code="yaml-directive", span=found)
         case "yaml-syntax":
             return Diagnostic(code=code, span=found, params={"problem": text})
