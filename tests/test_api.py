@@ -74,6 +74,12 @@ def test_the_canonical_spec_means_the_same():
     assert api.load(loaded.yaml).model == loaded.model
 
 
+@pytest.mark.parametrize("name", library.names())
+def test_the_canonical_spec_is_judged_as_the_authors_own(name):
+    authored, canonical = api.validate(name), api.validate(api.load(name).yaml)
+    assert [d.code for d in canonical.diagnostics] == [d.code for d in authored.diagnostics]
+
+
 def test_errors_of_the_text_and_of_the_schema_come_together():
     text = SPEC.replace("d_model:", "d_modell:") + "\nhead: { type: causal_lm }\n"
     codes = [d.code for d in api.validate(text).errors]

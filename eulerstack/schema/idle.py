@@ -1,6 +1,7 @@
 """Keys that are right and have nothing to act on in this spec: what they ask for is already so, or nobody asks them.
 
-A value that is the default is no wish, so only another one is told.
+A value that is the default is no wish, so only another one is told; nor is one that a layer repeats, as the canonical
+form does for every key.
 """
 
 from collections.abc import Iterator
@@ -61,9 +62,11 @@ def _unread(parts: Parts) -> Iterator[Path]:
     attentions = [mixer for mixer in mixers if mixer.type == "attention"]
     crossing = any(isinstance(entry, ParallelKeys) and entry.merge.type == "cross_attn" for _, entry in parts.entries)
     if model := parts.model:
-        if model.n_kv_heads not in (None, model.n_heads) and not any(map(_groups_heads, attentions)):
+        repeated = any(mixer.attention and mixer.attention.n_kv_heads == model.n_kv_heads for mixer in attentions)
+        if model.n_kv_heads not in (None, model.n_heads) and not (any(map(_groups_heads, attentions)) or repeated):
             yield "model", "n_kv_heads"
-        if model.head_dim and not (attentions or crossing or any(mixer.type == "gated_deltanet" for mixer in mixers)):
+        own_width = model.head_dim not in (None, model.d_model / model.n_heads)
+        if own_width and not (attentions or crossing or any(mixer.type == "gated_deltanet" for mixer in mixers)):
             yield "model", "head_dim"
     if (embedding := parts.embedding) and embedding.positional == "rope" and not any(map(_rotates, attentions)):
         if _chosen(embedding, "rope_theta") and not any(mixer.type == "ttt_layer" for mixer in mixers):
