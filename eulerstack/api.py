@@ -9,7 +9,6 @@ so that `validate`, `schema` and `presets` start fast.
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -19,7 +18,6 @@ from eulerstack.diagnostics import (
     EulerStackError,
     Severity,
     Source,
-    Span,
     collect,
     error,
     in_text_order,
@@ -151,15 +149,13 @@ def compile(
     """Compile a spec, or with `twin` its tiny twin: the JSON runtime configuration to `output`, a model directory to
     `output_dir`, both, or neither. With `dry_run` everything is checked and nothing written.
 
-    Raises EulerStackError for a wrong spec, a primitive that is not built yet, a place that may not be written.
+    Raises EulerStackError for a wrong spec, a place that may not be written.
     """
-    from eulerstack.compiler import check_json_target, check_supported, compile_model, write_json_file
+    from eulerstack.compiler import check_json_target, compile_model, write_json_file
     from eulerstack.results.compilation import Compilation
 
     loaded = load(ref)
     authored = loaded.source
-    locate = partial(_authored_span, loaded.spec)
-    check_supported(loaded.model, locate)
     if twin:
         loaded = load(_twin(loaded))
     # a twin is small and narrow on purpose, so what realism says of its numbers is no news
@@ -173,7 +169,6 @@ def compile(
             loaded.model,
             output_dir,
             source_text=loaded.source.text,
-            locate=locate,
             overwrite=overwrite,
             tokenizer=tokenizer,
             seed=seed,
@@ -315,13 +310,6 @@ def _twin(loaded: Loaded) -> Source:
     from eulerstack.ir.shrink import shrink as twin_of
 
     return Source(f"{loaded.model.name}-tiny.yml", print_yaml(twin_of(loaded.model)))
-
-
-def _authored_span(spec: "Spec", path: str) -> Span | None:
-    """Where the author wrote `path`; what is inside the schedule is placed at the schedule, whose entries expand."""
-    section, _, below = path.partition("[")[0].partition(".")
-    name, _, keys = below.partition(".")
-    return spec.span((section, *([name] if name else []), *keys.split(".")) if below else (section,), key=not below)
 
 
 def _lookup(name: str, origin: Source) -> Source:

@@ -1,7 +1,6 @@
 """Layer 4: an IR model becomes a runtime JSON or a HuggingFace model directory. No torch is loaded for it."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,9 +17,8 @@ from eulerstack.compiler.directory import (
 from eulerstack.compiler.runtime_json import runtime_config, runtime_json
 from eulerstack.compiler.tokenizer import Mode
 from eulerstack.compiler.weights import MAX_SHARD_SIZE, Tensor
-from eulerstack.diagnostics import Diagnostic, Span, collect
+from eulerstack.diagnostics import Diagnostic
 from eulerstack.ir.nodes import Model
-from eulerstack.ir.support import unsupported
 
 __all__ = [
     "Brought",
@@ -28,7 +26,6 @@ __all__ = [
     "Progress",
     "Tensor",
     "check_json_target",
-    "check_supported",
     "compile_model",
     "config_dict",
     "runtime_config",
@@ -56,7 +53,6 @@ def compile_model(
     target: str | Path,
     *,
     source_text: str | None = None,
-    locate: Callable[[str], Span | None] | None = None,
     overwrite: bool = False,
     tokenizer: Mode = "auto",
     seed: int | None = None,
@@ -67,15 +63,13 @@ def compile_model(
     """Write `model` as a directory that `AutoModelForCausalLM.from_pretrained(…, trust_remote_code=True)` loads.
 
     - source_text: the author's own spec, kept as eulerstack.source.yml.
-    - locate: finds the place of a dotted path of the authored spec, for errors.
     - seed: of the initial weights; unwritten, the spec's `training_hints.seed`, else 0.
     - brought: what an import gives in place of drawn weights and a tokenizer by name.
 
-    Raises CompileError: a primitive that is not built yet, a target that must not be written, a tokenizer that does not
+    Raises CompileError: a target that must not be written, a tokenizer that does not
     fit or is required and missing, a disk that is too small. Then nothing is left at `target` that was not there.
     """
     start = time.perf_counter()
-    check_supported(model, locate)
     if seed is None:
         seed = model.training_hints.get("seed") or 0
     written = write_directory(
@@ -95,15 +89,3 @@ def compile_model(
         seconds=time.perf_counter() - start,
         warnings=written.warnings,
     )
-
-
-def check_supported(model: Model, locate: Callable[[str], Span | None] | None = None) -> None:
-    """Raise CompileError naming every primitive of the model that the runtime does not build yet."""
-    findings = [
-        Diagnostic(
-            code="not-built", span=locate(path) if locate else None, params={"primitive": primitive, "path": path}
-        )
-        for path, primitive in unsupported(model)
-    ]
-    if findings:
-        raise collect(findings)

@@ -243,7 +243,6 @@ CATALOGUE: dict[str, Entry] = {
     "kv-from-narrower": Entry(NORMALIZATION, see="eulerstack schema layer_schedule"),
     "share-unlike": Entry(NORMALIZATION, see="eulerstack schema layer_schedule"),
     # compiler
-    "not-built": Entry(COMPILE, see="eulerstack presets list"),
     "target-not-empty": Entry(COMPILE, see="eulerstack compile --help", call=True),
     "target-is-file": Entry(COMPILE, see="eulerstack compile --help", call=True),
     "target-is-directory": Entry(COMPILE, see="eulerstack compile --help", call=True),

@@ -7,7 +7,6 @@ from eulerstack.ir.modules import Numbered, number_modules, plain_layers
 from eulerstack.ir.nodes import Block, Integrator, Layer, Model, Node, Parallel
 from eulerstack.ir.parameters import layer_parameters, parameter_table, root_parameters
 from eulerstack.ir.print import print_yaml, to_plain
-from eulerstack.ir.support import unsupported
 from eulerstack.ir.totals import Totals, count
 
 __all__ = [
@@ -33,5 +32,4 @@ __all__ = [
     "root_parameters",
     "to_plain",
     "unfold",
-    "unsupported",
 ]

@@ -4,10 +4,10 @@ from math import isclose, sqrt
 
 import pytest
 
-from eulerstack.ir import count, laws, number_modules, parameter_table, support, unsupported
+from eulerstack.ir import count, laws, number_modules, parameter_table
 from eulerstack.schema.base import UnknownParameters
 from eulerstack.schema.mixers import Attention
-from tests.ir.specs import LLAMA, llama, model_of
+from tests.ir.specs import llama
 
 ATTENTION = "mixer: {type: attention, attention: {}}"
 GATED = "ffn: {type: gated_mlp}"
@@ -171,29 +171,6 @@ def test_small_depends_on_the_width():
 def test_a_router_may_have_a_deviation_of_its_own():
     moe = "ffn: {type: moe, moe: {experts: 4, top_k: 2, router_init_std: 0.5}}"
     assert drawn(layer_templates=template(ffn=moe))["model.layers.0.ffn.router.weight"] == {"law": "normal", "std": 0.5}
-
-
-def test_what_the_runtime_builds_is_supported():
-    assert unsupported(llama()) == []
-    assert unsupported(model_of(LLAMA.replace("type: gated_mlp", "type: mlp"))) == []
-
-
-@pytest.mark.parametrize(
-    ("replaced", "finding"),
-    [
-        (
-            {"training_hints": "{scaling: {parametrization: mup, base_width: 32}}"},
-            ("training_hints.scaling.parametrization", "mup"),
-        ),
-    ],
-)
-def test_what_the_runtime_lacks_is_named_with_its_place(replaced, finding):
-    assert finding in unsupported(llama(**replaced))
-
-
-def test_a_mixer_that_the_runtime_lacks_is_named(monkeypatch):
-    monkeypatch.setattr(support, "MIXERS", frozenset())
-    assert unsupported(llama()) == [("layer_templates.decoder.mixer.type", "attention")]
 
 
 def test_a_primitive_without_stated_tensors_is_named(monkeypatch):

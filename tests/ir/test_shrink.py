@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 
 from eulerstack import dsl
-from eulerstack.ir import Layer, count, lower, print_yaml, unsupported
+from eulerstack.ir import Layer, count, lower, print_yaml
 from eulerstack.ir.shrink import shrink
 from eulerstack.schema import check
 from tests.ir.specs import llama, model_of
@@ -36,9 +36,7 @@ def test_the_twin_of_any_spec_is_a_canonical_model(spec):
 def test_the_twin_of_every_preset_is_small(name):
     model = preset(name)
     twin = shrink(model)
-    assert [finding for _, finding in unsupported(twin)] == [finding for _, finding in unsupported(model)]
-    if not unsupported(twin):
-        assert count(twin).total < LARGEST
+    assert count(twin).total < LARGEST
     assert len(twin.schedule) >= min(2, len(model.schedule))
 
 
