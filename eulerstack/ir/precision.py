@@ -25,6 +25,11 @@ def is_layered(model: Model) -> bool:
     return model.compatibility["dtype_policy"] == "layered_safe"
 
 
+def is_constant(parameter: Parameter) -> bool:
+    """Whether it is a state constant: in fp32 under every policy."""
+    return parameter.fp32 and not _is_delicate(parameter)
+
+
 def patterns(parameters: Iterable[Parameter]) -> list[str]:
     """The norms and routers among the parameters, as regular expressions of names below the base model."""
     return sorted({_pattern(parameter.name) for parameter in parameters if _is_delicate(parameter)})

@@ -7,6 +7,7 @@ from eulerstack.ir.activations import Activations, activations
 from eulerstack.ir.caches import ELEMENT_BYTES
 from eulerstack.ir.nodes import Model
 from eulerstack.ir.parameters import parameter_table
+from eulerstack.ir.precision import is_constant
 from eulerstack.ir.workload import Optimizer, Workload
 from eulerstack.schema.base import Parameter
 from eulerstack.schema.saved import together
@@ -87,16 +88,14 @@ def moments(model: Model, parameter: Parameter, optimizer: Optimizer) -> int:
 
 
 def takes_muon(model: Model, parameter: Parameter, optimizer: Optimizer) -> bool:
-    """Whether Muon trains it, as the runtime's `parameter_groups` decide: matrices but tables and routers, or under
-    hybrid what the globs of `optimizer_groups` say.
+    """Whether Muon trains it, as the runtime's `parameter_groups` decide: every matrix but tables, readouts and
+    constants, under hybrid routers neither. Globs of `optimizer_groups` go before that, muon's first.
     """
-    if optimizer == "adamw" or len(parameter.shape) < 2:
+    if optimizer == "adamw" or len(parameter.shape) < 2 or is_constant(parameter):
         return False
-    groups = model.training_hints.get("optimizer_groups")
-    if optimizer == "hybrid" and groups:
-        if groups["muon"]:
-            return any(fnmatchcase(parameter.name, glob) for glob in groups["muon"])
-        if any(fnmatchcase(parameter.name, glob) for glob in groups["adamw"]):
-            return False
+    globs = model.training_hints.get("optimizer_groups") or {}
+    for name in ("muon", "adamw"):
+        if any(fnmatchcase(parameter.name, glob) for glob in globs.get(name, ())):
+            return name == "muon"
     table = parameter.name.removeprefix("model.").startswith(TABLES)
-    return not table and not any(mark in parameter.name for mark in ROUTERS)
+    return not table and not (optimizer == "hybrid" and any(mark in parameter.name for mark in ROUTERS))

@@ -117,10 +117,13 @@ def test_muon_keeps_one_moment() -> None:
         {"optimizer": "muon"},
         {"optimizer": "hybrid"},
         {"optimizer": "hybrid", "optimizer_groups": {"muon": ["*.mixer.*"], "adamw": ["*"]}},
+        {"optimizer": "muon", "optimizer_groups": {"adamw": ["*.mixer.*"]}},
     ],
 )
-def test_muon_takes_what_the_model_gives_it(hints: dict) -> None:
-    ir = to_ir({**SPECS["mod_moe"], "training_hints": hints})
+@pytest.mark.parametrize("policy", ["uniform", "layered_safe"])
+@pytest.mark.parametrize("name", ["mod_moe", "mhc", "mamba_hybrid"])
+def test_muon_takes_what_the_model_gives_it(name: str, policy: str, hints: dict) -> None:
+    ir = to_ir({**SPECS[name], "training_hints": hints, "compatibility": {"dtype_policy": policy}})
     groups = built(ir).optimizer_param_groups(1e-3)
     taken = {name for group in groups if group["optimizer"] == "muon" for name in group["names"]}
     assert taken == {p.name for p in parameter_table(ir) if not p.buffer and takes_muon(ir, p, hints["optimizer"])}
