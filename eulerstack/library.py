@@ -1,7 +1,6 @@
 """The presets that come with the package: YAML files, their names and what their `about` says."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -9,6 +8,7 @@ from importlib.resources.abc import Traversable
 from eulerstack import i18n
 from eulerstack.diagnostics import Source
 from eulerstack.dsl import parse, resolve
+from eulerstack.records import dataclass
 
 TIERS = (1, 2, 3)
 LEVELS = ("beginner", "intermediate", "advanced", "expert")

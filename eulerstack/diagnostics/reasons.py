@@ -2,9 +2,10 @@
 
 import errno
 import json
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from eulerstack import i18n
+from eulerstack.records import dataclass
 
 _DOMAIN = "reasons"
 

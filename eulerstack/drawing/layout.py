@@ -5,12 +5,12 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from html import escape
 from pathlib import Path
 
 from eulerstack.ir.nodes import Model
+from eulerstack.records import dataclass
 
 FORMATS = ("svg", "png", "dot")
 

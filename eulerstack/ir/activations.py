@@ -1,12 +1,13 @@
 """What training keeps for the backward pass, layer by layer. `schema.saved` says what is counted."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from eulerstack.ir.flops import compares_outputs
 from eulerstack.ir.modules import EVALUATIONS, bodies_of, learned_collapses
 from eulerstack.ir.nodes import Block, DepthGating, HyperConnection, Integrator, Layer, Model, Node, Norm, Parallel
 from eulerstack.ir.parameters import entry_width, norm_names
+from eulerstack.records import dataclass
 from eulerstack.schema.ffn import Moe
 from eulerstack.schema.mixers import Attention
 from eulerstack.schema.saved import NONE, Saved, layer_norm, rms_norm, together

@@ -1,7 +1,7 @@
 """What a model costs, in one place: parameters, operations, decoding state, memory of training."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from eulerstack.ir.caches import cache_bytes
 from eulerstack.ir.flops import ModelWork, model_work
@@ -9,6 +9,7 @@ from eulerstack.ir.nodes import Model
 from eulerstack.ir.totals import Totals, count
 from eulerstack.ir.training_memory import TrainingMemory, training_memory
 from eulerstack.ir.workload import Workload
+from eulerstack.records import dataclass
 from eulerstack.schema.work import Call, Work, total
 
 

@@ -1,13 +1,14 @@
 """Whether training fits a device, and which change makes it fit."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
 from eulerstack.ir.nodes import Model
 from eulerstack.ir.training_memory import TrainingMemory, training_memory
 from eulerstack.ir.workload import Workload
+from eulerstack.records import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ both read; nothing about initialisation is decided anywhere else. Under μP a te
 says by what its learning rate is multiplied: `{"law": "normal", "std": 0.01, "lr_scale": 0.25}`.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import sqrt
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ from eulerstack.ir.modules import depth
 from eulerstack.ir.nodes import Model
 from eulerstack.ir.parameters import parameter_table
 from eulerstack.ir.width import growing_fan_in, growing_fan_out
+from eulerstack.records import dataclass
 from eulerstack.schema.base import Init, Parameter
 
 Law = dict[str, Any]

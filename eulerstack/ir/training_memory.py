@@ -1,6 +1,5 @@
 """How much memory training takes on one device: weights, gradients, optimizer, activations."""
 
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from eulerstack.ir.activations import Activations, activations
@@ -9,6 +8,7 @@ from eulerstack.ir.nodes import Model
 from eulerstack.ir.parameters import parameter_table
 from eulerstack.ir.precision import is_constant
 from eulerstack.ir.workload import Optimizer, Workload
+from eulerstack.records import dataclass
 from eulerstack.schema.base import Parameter
 from eulerstack.schema.saved import together
 from eulerstack.schema.work import Call

@@ -1,9 +1,9 @@
 """What a model is asked to do, as far as its cost depends on it."""
 
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from eulerstack.ir.nodes import Model
+from eulerstack.records import dataclass
 
 Dtype = Literal["float32", "float16", "bfloat16"]
 Optimizer = Literal["adamw", "muon", "hybrid"]

@@ -1,7 +1,6 @@
 """What `compile` and `import` made."""
 
 import json
-from dataclasses import dataclass
 from functools import cached_property
 from html import escape
 from pathlib import Path
@@ -11,6 +10,7 @@ from eulerstack import i18n
 from eulerstack.compiler import CompileResult, runtime_config
 from eulerstack.diagnostics import Diagnostic, Source, render
 from eulerstack.ir.nodes import Model
+from eulerstack.records import dataclass
 from eulerstack.results.shown import AboutSpec, html_table, short, size
 
 if TYPE_CHECKING:

@@ -1,7 +1,6 @@
 """What differs between two specs, key by key and layer by layer, with the places in both texts."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from html import escape
 from typing import Any
 
@@ -12,6 +11,7 @@ from eulerstack.dsl.tree import Mapping, Path, dotted, find, locate
 from eulerstack.ir.diff import Change, Difference, LayerChange, diff, plain_changes, ranges
 from eulerstack.ir.nodes import Layer, Model, Node
 from eulerstack.ir.yaml_text import flow
+from eulerstack.records import dataclass
 from eulerstack.results.table import Tabled, bold
 
 MARKS = {"added": "+", "removed": "-", "changed": "~"}

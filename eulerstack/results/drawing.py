@@ -1,6 +1,5 @@
 """A picture of the schedule."""
 
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +8,7 @@ from eulerstack.diagnostics import Source, error, reason
 from eulerstack.drawing import Drawing, NoLayoutEngineError, draw
 from eulerstack.drawing.layout import FORMATS
 from eulerstack.ir.nodes import Model
+from eulerstack.records import dataclass
 from eulerstack.results.shown import AboutSpec
 
 if TYPE_CHECKING:

@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from html import escape
 from typing import Any
 
 from eulerstack import i18n
 from eulerstack.diagnostics.cells import wrap
+from eulerstack.records import dataclass
 from eulerstack.results.shown import html_table
 from eulerstack.results.table import Tabled, TextTable, bold
 from eulerstack.schema.describe import Description, KeyRow

@@ -1,10 +1,10 @@
 """A preset to read: what it is, what it costs, its YAML."""
 
-from dataclasses import dataclass
 from html import escape
 from typing import Any
 
 from eulerstack.library import Preset
+from eulerstack.records import dataclass
 from eulerstack.results.explanation import Explanation
 from eulerstack.results.preset_list import preset_dict
 from eulerstack.results.shown import html_table

@@ -1,13 +1,13 @@
 """What validation found."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 from eulerstack import i18n
 from eulerstack.diagnostics import Diagnostic, Severity, Source, render
 from eulerstack.ir.nodes import Model
+from eulerstack.records import dataclass
 from eulerstack.results.shown import AboutSpec
 from eulerstack.results.table import facts_lines
 

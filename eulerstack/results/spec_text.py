@@ -1,9 +1,9 @@
 """A spec as YAML text."""
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from eulerstack.diagnostics import Source
+from eulerstack.records import dataclass
 from eulerstack.results.shown import AboutSpec
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ Written without rich: loading it costs more than all else that `schema` and `pre
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from eulerstack.diagnostics.cells import cells, wrap
+from eulerstack.records import dataclass
 from eulerstack.results.shown import PLAIN_WIDTH, Shown
 
 if TYPE_CHECKING:

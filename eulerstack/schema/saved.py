@@ -7,7 +7,8 @@ out. A test holds it against the tensors that are really saved.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from eulerstack.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)
