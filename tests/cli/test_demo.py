@@ -37,7 +37,7 @@ def test_a_package_that_training_needs_is_missed_before_anything_is_written(
     assert capsys.readouterr() == (
         "",
         "CompileError: training needs no_such_package, which is not installed\n"
-        "Fix: pip install no_such_package\n"
+        "Fix: install it: `pip install no_such_package`\n"
         "See: eulerstack demo --help\n",
     )
     assert list(tmp_path.iterdir()) == []
