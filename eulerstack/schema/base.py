@@ -7,11 +7,15 @@ its dict form from config.json; printing it gives canonical YAML.
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import fields, replace
 from math import prod
 from typing import Annotated, Any, ClassVar, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic_core import CoreSchema
+from pydantic_core.core_schema import no_info_plain_validator_function
 
 from eulerstack.records import dataclass
 
@@ -24,6 +28,31 @@ class Keys(BaseModel):
     model_config = ConfigDict(
         extra="forbid", strict=True, frozen=True, defer_build=True, allow_inf_nan=False, validate_default=False
     )
+
+    @classmethod
+    def model_rebuild(cls, **settings: Any) -> bool | None:
+        """Build this class alone: what it holds is built when a spec first has it, and most is in no spec."""
+        with _building(cls):
+            return super().model_rebuild(**settings)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: type, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """The class itself where it is being built, elsewhere a call of it. Its faults keep their places below."""
+        if _built.get() is cls:
+            return handler(source)
+        return no_info_plain_validator_function(cls.model_validate)
+
+
+_built: ContextVar[type | None] = ContextVar("_built", default=None)
+
+
+@contextmanager
+def _building(keys: type) -> Iterator[None]:
+    token = _built.set(keys)
+    try:
+        yield
+    finally:
+        _built.reset(token)
 
 
 @dataclass(frozen=True, slots=True)
