@@ -33,6 +33,9 @@ SPANISH_IS_ENGLISH = {
     "explain:total": "the same word",
     "explain:embedding": "the field's word in both",
     "explain:column.ffn": "a name",
+    "explain:flops": "a name",
+    "explain:column.flops": "a name",
+    "explain:memory-logits": "the field's word in both",
 }
 """Texts with words that are the same in Spanish and in English, and why."""
 
