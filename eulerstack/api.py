@@ -106,20 +106,39 @@ def validate(ref: Ref) -> "Report":
     return Report(text, found, loaded.model if loaded else None)
 
 
-def explain(ref: Ref) -> "Explanation":
-    """The layers, exact sizes and cache of a spec's model. Raises EulerStackError for a wrong spec."""
+def explain(
+    ref: Ref,
+    *,
+    seq: int | None = None,
+    batch: int | None = None,
+    dtype: str | None = None,
+    available: int | None = None,
+) -> "Explanation":
+    """The layers, exact sizes, operations, cache and training memory of a spec's model.
+
+    `batch` sequences of `seq` tokens in `dtype`; unwritten, one sequence of max_seq_len in the model's dtype. With
+    `available` bytes of a device it is told whether training fits, and what makes it fit. Raises EulerStackError for a
+    wrong spec.
+    """
+    from eulerstack.ir.workload import Workload
     from eulerstack.results.explanation import Explanation
 
     loaded = load(ref)
-    return Explanation(loaded.source, loaded.model)
+    asked = Workload.of(loaded.model, seq=seq, batch=batch, dtype=dtype)
+    return Explanation(loaded.source, loaded.model, asked, available)
 
 
-def compare(before: Ref, after: Ref) -> "Comparison":
-    """Two specs side by side: parameters, operations, cache, layers. Raises EulerStackError for a wrong one."""
+def compare(
+    before: Ref, after: Ref, *, seq: int | None = None, batch: int | None = None, dtype: str | None = None
+) -> "Comparison":
+    """Two specs side by side: parameters, operations, cache, training memory, layers; the workload as `explain`'s, but
+    unwritten `seq` the shorter of both contexts. Raises EulerStackError for a wrong spec.
+    """
     from eulerstack.results.comparison import Comparison
 
     first, second = load(before), load(after)
-    return Comparison((first.source, second.source), (first.model, second.model))
+    written = {"seq": seq, "batch": batch, "dtype": dtype}
+    return Comparison((first.source, second.source), (first.model, second.model), written)
 
 
 def diff(before: Ref, after: Ref, *, level: Literal["resolved", "authored"] = "resolved") -> "SpecDifference":

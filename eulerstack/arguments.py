@@ -5,6 +5,7 @@ it, argparse's own words included. Every mistake in a call is a `ValidationError
 process but `--help` and `--version`, which raise SystemExit(0) as argparse does.
 """
 
+import re
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from enum import StrEnum
@@ -14,6 +15,8 @@ from eulerstack import __version__, i18n, library
 from eulerstack.parser import Parser, translated_argparse, usage
 
 LARGEST_SEED = 2**63 - 1
+_SIZE = re.compile(r"(\d{1,9}(?:\.\d{1,9})?) ?(MB|GB|TB|MiB|GiB|TiB)", re.IGNORECASE | re.ASCII)
+_BYTES = {"MB": 10**6, "GB": 10**9, "TB": 10**12, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
 LONGEST_DEMO = 86_400
 """Seconds: a day."""
 
@@ -87,6 +90,10 @@ def _validate(parser: Parser, place: Place) -> None:
 def _explain(parser: Parser, place: Place) -> None:
     _spec(parser, place)
     parser.add_argument("other", metavar="OTHER", nargs="?", help=_text("explain.other"))
+    _option(parser, "explain.seq", "--seq", type=_count, metavar="N")
+    _option(parser, "explain.batch", "--batch", type=_count, metavar="N")
+    _option(parser, "explain.dtype", "--dtype", choices=("float32", "float16", "bfloat16"))
+    _option(parser, "explain.fits", "--fits", type=_bytes, metavar="SIZE")
     _format(parser)
 
 
@@ -244,6 +251,27 @@ def preset_filter(call: Namespace) -> dict[str, Any]:
     """What `presets list` is to be narrowed to, as api.presets takes it."""
     narrow = {name: getattr(call, name) for name in ("level", "mixer", "min_params", "max_params")}
     return {"tier": call.tier and int(call.tier), **narrow}
+
+
+def workload(call: Namespace) -> dict[str, Any]:
+    """What `explain` is to tell the cost for, as api.explain takes it. Raises where two specs are to fit a device."""
+    if call.other and call.fits is not None:
+        raise usage("fits-two-specs", see="eulerstack explain --help")
+    return {name: getattr(call, name) for name in ("seq", "batch", "dtype")}
+
+
+def _count(word: str) -> int:
+    digits = word.replace("_", "")
+    if not (digits.isascii() and digits.isdigit() and len(digits) < 13 and int(digits)):
+        raise usage("bad-count", see="eulerstack explain --help", value=word)
+    return int(digits)
+
+
+def _bytes(word: str) -> int:
+    found = _SIZE.fullmatch(word)
+    if not found or not float(found[1]):
+        raise usage("bad-size", see="eulerstack explain --help", value=word)
+    return round(float(found[1]) * _BYTES[found[2].upper()])
 
 
 def _seconds(word: str) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 from IPython.display import display
 
 from eulerstack import api
-from eulerstack.arguments import preset_filter
+from eulerstack.arguments import preset_filter, workload
 from eulerstack.diagnostics import collect
 from eulerstack.magics.progress import progress_bar
 from eulerstack.results.shown import Shown
@@ -35,7 +35,10 @@ def _validate(call: Namespace, spec: api.Ref) -> Shown:
 
 
 def _explain(call: Namespace, spec: api.Ref) -> Shown:
-    return api.compare(spec, call.other) if call.other else api.explain(spec)
+    asked = workload(call)
+    if call.other:
+        return api.compare(spec, call.other, **asked)
+    return api.explain(spec, **asked, available=call.fits)
 
 
 def _diff(call: Namespace, spec: api.Ref) -> Shown:

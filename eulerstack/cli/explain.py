@@ -1,17 +1,22 @@
-"""`eulerstack explain`: layers, parameters, cache; of two specs, side by side."""
+"""`eulerstack explain`: layers, parameters, operations, cache, training memory; of two specs, side by side."""
 
 from argparse import Namespace
 
 from eulerstack import api
+from eulerstack.arguments import workload
 from eulerstack.cli import terminal
 
 
 def run(call: Namespace) -> int:
     """Always 0: a wrong spec raises."""
+    asked = workload(call)
     spec = terminal.spec(call.spec)
-    explanation = api.compare(spec, terminal.spec(call.other)) if call.other else api.explain(spec)
-    if call.format == "json":
-        terminal.write_json(explanation.to_dict())
+    if call.other:
+        told = api.compare(spec, terminal.spec(call.other), **asked)
     else:
-        terminal.show(explanation)
+        told = api.explain(spec, **asked, available=call.fits)
+    if call.format == "json":
+        terminal.write_json(told.to_dict())
+    else:
+        terminal.show(told)
     return 0

@@ -1,8 +1,8 @@
 """Two specs side by side: sizes, cost, layers."""
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from html import escape
 from itertools import zip_longest
@@ -42,20 +42,24 @@ class Row:
 
 @dataclass(frozen=True, repr=False)
 class Comparison(Tabled):
-    """Two models compared at one length: the shorter of their contexts, so that both can be asked for it."""
+    """Two models compared at one length: unless written, the shorter of their contexts, so that both can be asked for
+    it. `written`: what their cost is told for, as `Workload.of` takes it.
+    """
 
     sources: tuple[Source, Source]
     models: tuple[Model, Model]
+    written: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def tokens(self) -> int:
         """The length at which operations and cache are compared."""
-        return min(model.max_seq_len for model in self.models)
+        return self.written.get("seq") or min(model.max_seq_len for model in self.models)
 
     @cached_property
     def costs(self) -> tuple[Cost, Cost]:
         """What each model costs at that length."""
-        first, second = (cost(model, Workload.of(model, seq=self.tokens)) for model in self.models)
+        asked = {**self.written, "seq": self.tokens}
+        first, second = (cost(model, Workload.of(model, **asked)) for model in self.models)
         return first, second
 
     @cached_property
@@ -72,6 +76,8 @@ class Comparison(Tabled):
             yield _counted(label, *(getattr(each.flops.kernels, name) for each in (first, second)), short)
         yield _counted(_label("cache-token"), first.cache.per_token, second.cache.per_token, size)
         yield _counted(_label("cache-full", tokens=self.tokens), first.cache.at_seq, second.cache.at_seq, size)
+        trained = _label("memory", tokens=self.tokens, batch=first.workload.batch)
+        yield _counted(trained, first.memory.total, second.memory.total, size)
 
     def _shape_rows(self) -> Iterator[Row]:
         first, second = self.models
@@ -128,6 +134,7 @@ class Comparison(Tabled):
             "params": params,
             "flops_per_token": asdict(each.flops.kernels),
             "cache": {"bytes_per_token": each.cache.per_token, "bytes_at_tokens": each.cache.at_seq},
+            "memory": {**asdict(each.memory), "total": each.memory.total},
             "layers": len(model.schedule),
             "mixers": dict(mixers),
             **{name: getattr(model, name) for name in SHAPE},

@@ -1,4 +1,4 @@
-"""What a spec's model is: its layers, its exact size, what decoding keeps."""
+"""What a spec's model is and costs: its layers, its exact size, operations, decoding state, memory of training."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -14,15 +14,16 @@ from eulerstack.diagnostics import Source
 from eulerstack.drawing import Drawing, NoLayoutEngineError, draw
 from eulerstack.drawing.words import badges, ffn_words, mixer_words, norm_words
 from eulerstack.ir.caches import cache_bytes
+from eulerstack.ir.cost import Cost, Workload, cost
+from eulerstack.ir.fitting import Fit, fitting
 from eulerstack.ir.fold import Run, fold
 from eulerstack.ir.nodes import Integrator, Layer, Model, Node, Parallel
-from eulerstack.ir.totals import Totals, count
+from eulerstack.ir.totals import Totals
+from eulerstack.results.cost_words import cost_facts, fit_facts, operations
 from eulerstack.results.shown import AboutSpec, html_table, short, size
-from eulerstack.schema.base import UnknownParameters
 
-COLUMNS = ("layer", "block", "mixer", "ffn", "norm", "params", "cache")
-NUMBERS = (5, 6)
-UNKNOWN = "–"
+COLUMNS = ("layer", "block", "mixer", "ffn", "norm", "params", "flops", "cache", "cache-full")
+NUMBERS = (5, 6, 7, 8)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,22 +38,29 @@ class Row:
 
 @dataclass(frozen=True, repr=False)
 class Explanation(AboutSpec):
-    """A model explained. `source` is what it was read from."""
+    """A model explained. `source` is what it was read from; `load` what its cost is told for (None: the spec's own);
+    `available`: bytes of a device that training is to fit.
+    """
 
     source: Source
     model: Model
+    load: Workload | None = None
+    available: int | None = None
 
     @cached_property
-    def _counted(self) -> Totals | UnknownParameters:
-        try:
-            return count(self.model)
-        except UnknownParameters as unknown:
-            return unknown
+    def cost(self) -> Cost:
+        """All that it costs."""
+        return cost(self.model, self.load)
 
     @property
-    def totals(self) -> Totals | None:
-        """Exact parameter counts; None where a primitive's parameters are not stated yet."""
-        return self._counted if isinstance(self._counted, Totals) else None
+    def totals(self) -> Totals:
+        """Exact parameter counts."""
+        return self.cost.params
+
+    @cached_property
+    def fit(self) -> Fit | None:
+        """Whether training fits the device, if one was named."""
+        return None if self.available is None else fitting(self.model, self.cost.workload, self.available)
 
     @cached_property
     def rows(self) -> list[Row]:
@@ -64,16 +72,9 @@ class Explanation(AboutSpec):
         """The schedule as a picture."""
         return draw(self.model)
 
-    def cache_at(self, tokens: int) -> tuple[int | None, ...]:
-        """Bytes of cache per sequence after `tokens` tokens, layer by layer; None where a mixer states none yet."""
+    def cache_at(self, tokens: int) -> tuple[int, ...]:
+        """Bytes of cache per sequence after `tokens` tokens, for each entry of the schedule."""
         return cache_bytes(self.model, tokens)
-
-    @cached_property
-    def _bytes(self) -> tuple[tuple[int | None, ...], tuple[int | None, ...]]:
-        """What the first token adds, and what a whole sequence needs."""
-        pairs = zip(self.cache_at(0), self.cache_at(1), strict=True)
-        added = tuple(None if one is None or none is None else one - none for none, one in pairs)
-        return added, self.cache_at(self.model.max_seq_len)
 
     def facts(self) -> list[tuple[str, str]]:
         """The lines above the table: a label and what it says."""
@@ -86,43 +87,32 @@ class Explanation(AboutSpec):
             max_seq_len=model.max_seq_len,
             dtype=model.dtype,
         )
-        return [(_label("params"), self._size_line()), (_label("dims"), dims), (_label("cache"), self._cache_line())]
+        own = [(_label("params"), self._size_line()), (_label("dims"), dims)]
+        return [*own, *cost_facts(self.cost), *(fit_facts(self.fit) if self.fit else ())]
 
     def _size_line(self) -> str:
-        totals = self._counted
-        if isinstance(totals, UnknownParameters):
-            return _label("unknown", primitive=totals.primitive)
+        totals = self.totals
         told = (("total", totals.total), ("active", totals.active), ("embedding", totals.embedding))
         return " · ".join(f"{_label(key)} {short(number)} ({number:,})" for key, number in told)
-
-    def _cache_line(self) -> str:
-        token, full = (_sum(part) for part in self._bytes)
-        if token is None or full is None:
-            return _label("unknown-cache")
-        return _label("cache-line", token=size(token), full=size(full), tokens=self.model.max_seq_len)
 
     def _cells(self, row: Row) -> tuple[str, ...]:
         indent = "  " * row.depth
         if row.node is None:
-            return (f"{indent}{row.repeat} ×", "", "", "", "", "", "")
+            return (f"{indent}{row.repeat} ×", *[""] * (len(COLUMNS) - 1))
         last = row.first + row.repeat - 1
         where = f"{indent}{row.first}" if row.repeat == 1 else f"{indent}{row.first}–{last}"
+        numbers = self._numbers(row.first)
         if not isinstance(row.node, Layer):
-            return (where, _node_words(row.node), "", "", "", self._params(row), UNKNOWN)
+            return (where, _node_words(row.node), "", "", "", *numbers)
         block = self.model.block(row.node.block)
-        kept = self._bytes[0][row.first]
-        return (
-            where,
-            block.name,
-            " · ".join([mixer_words(block.mixer), *badges(block, row.node)]),
-            ffn_words(block.ffn),
-            norm_words(block),
-            self._params(row),
-            UNKNOWN if kept is None else size(kept),
-        )
+        mixer = " · ".join([mixer_words(block.mixer), *badges(block, row.node)])
+        return (where, block.name, mixer, ffn_words(block.ffn), norm_words(block), *numbers)
 
-    def _params(self, row: Row) -> str:
-        return UNKNOWN if self.totals is None else f"{self.totals.per_layer[row.first]:,}"
+    def _numbers(self, index: int) -> tuple[str, ...]:
+        """Of one layer: parameters, operations of a prompt's token, cache for a token and for a whole sequence."""
+        flops, cache = self.cost.flops.per_layer[index], self.cost.cache
+        kept = (size(cache.per_layer_token[index]), size(cache.per_layer_at_seq[index]))
+        return (f"{self.totals.per_layer[index]:,}", operations(flops.prefill), *kept)
 
     def header(self) -> Group:
         """The model's name, size, dimensions and cache, for a terminal."""
@@ -155,33 +145,52 @@ class Explanation(AboutSpec):
             return ""
 
     def to_dict(self) -> dict[str, Any]:
-        """For machines: `name`, `params`, `cache`, `layers` (one for each entry of the expanded schedule)…"""
-        totals = self.totals
-        token, full = self._bytes
+        """For machines: `name`, `workload`, `params`, `flops` (operations a token), `cache` and `memory` (bytes),
+        `fits` where a device was named, and `layers`, one for each entry of the expanded schedule.
+        """
+        model, told = self.model, self.cost
         return {
-            "name": self.model.name,
-            "d_model": self.model.d_model,
-            "vocab_size": self.model.vocab_size,
-            "max_seq_len": self.model.max_seq_len,
-            "dtype": self.model.dtype,
-            "params": asdict(totals) if totals else None,
-            "cache": {"bytes_per_token": _sum(token), "bytes_at_max_seq_len": _sum(full)},
-            "layers": [self._layer(index, node) for index, node in enumerate(self.model.schedule)],
+            "name": model.name,
+            "d_model": model.d_model,
+            "vocab_size": model.vocab_size,
+            "max_seq_len": model.max_seq_len,
+            "dtype": model.dtype,
+            "workload": asdict(told.workload),
+            "params": asdict(told.params),
+            "flops": {**asdict(told.flops.kernels), "eager": asdict(told.flops.eager), "rest": asdict(told.flops.rest)},
+            "cache": {
+                "bytes_fixed": told.cache.fixed,
+                "bytes_per_token": told.cache.per_token,
+                "bytes_at_seq": told.cache.at_seq,
+            },
+            "memory": {**asdict(told.memory), "total": told.memory.total},
+            **({"fits": _fit_dict(self.fit)} if self.fit else {}),
+            "layers": [self._layer(index, node) for index, node in enumerate(model.schedule)],
         }
 
     def _layer(self, index: int, node: Node) -> dict[str, Any]:
-        totals, cached = self.totals, self._bytes[0][index]
+        told = self.cost
         shared = {
             "index": index,
-            "params": totals.per_layer[index] if totals else None,
-            "active": totals.active_per_layer[index] if totals else None,
-            "cache_bytes_per_token": cached,
+            "params": told.params.per_layer[index],
+            "active": told.params.active_per_layer[index],
+            "flops": asdict(told.flops.per_layer[index]),
+            "cache_bytes_per_token": told.cache.per_layer_token[index],
+            "cache_bytes_at_seq": told.cache.per_layer_at_seq[index],
         }
         if not isinstance(node, Layer):
             return {**shared, "kind": "parallel" if isinstance(node, Parallel) else "integrator"}
         block = self.model.block(node.block)
         ffn = block.ffn.type if block.ffn else "none"
         return {**shared, "kind": "layer", "block": block.name, "mixer": block.mixer.type, "ffn": ffn}
+
+
+def _fit_dict(fit: Fit) -> dict[str, Any]:
+    remedies = [
+        {"changes": {key: getattr(remedy.workload, key) for key in remedy.changes}, "bytes": remedy.memory.total}
+        for remedy in fit.remedies
+    ]
+    return {"available": fit.available, "fits": fit.fits, "bytes": fit.memory.total, "remedies": remedies}
 
 
 def _rows(runs: tuple[Run, ...], depth: int, first: int) -> Iterator[Row]:
@@ -198,11 +207,6 @@ def _node_words(node: Parallel | Integrator) -> str:
     if isinstance(node, Parallel):
         return f"parallel {' | '.join(stream.name for stream in node.streams)}"
     return f"{node.type} × {node.steps}"
-
-
-def _sum(parts: tuple[int | None, ...]) -> int | None:
-    known = [part for part in parts if part is not None]
-    return sum(known) if len(known) == len(parts) else None
 
 
 def _label(key: str, **params: object) -> str:

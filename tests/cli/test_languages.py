@@ -48,6 +48,9 @@ RESULTS = [
     ["explain", "small.yml"],
     ["explain", "arch_expert_kitchen_sink"],
     ["explain", "small.yml", "arch_expert_kitchen_sink"],
+    ["explain", "arch_beginner_llama", "--seq", "2048", "--batch", "8", "--dtype", "float32", "--fits", "24GB"],
+    ["explain", "arch_beginner_llama", "--fits", "1GB"],
+    ["explain", "small.yml", "--fits", "24 GiB"],
     ["diff", "small.yml", "llm_0p1b_jamba"],
     ["diff", "small.yml", "small.yml", "--level", "authored"],
     ["compile", "small.yml", "--validate-only"],
@@ -69,6 +72,9 @@ MISTAKES = [
     ["validate", "small.yml", "--reprt"],
     ["explain", "wrong.yml"],
     ["explain", "--format", "xml", "small.yml"],
+    ["explain", "small.yml", "--seq", "0"],
+    ["explain", "small.yml", "--fits", "24"],
+    ["explain", "small.yml", "small.yml", "--fits", "24GB"],
     ["diff", "small.yml"],
     ["diff", "small.yml", "none.yml"],
     ["diff", "small.yml", "wrong.yml"],
@@ -192,7 +198,11 @@ def table(text: str, titles: list[str]) -> tuple[list[int], list[list[str]]]:
 TABLES = {
     "presets": (lambda: api.presets(), "cli:presets.column.", {"size"}),
     "schema": (lambda: api.schema("mixer.attention"), "cli:schema.column.", set()),
-    "explain": (lambda: api.explain("arch_expert_kitchen_sink"), "explain:column.", {"params", "cache"}),
+    "explain": (
+        lambda: api.explain("arch_expert_kitchen_sink"),
+        "explain:column.",
+        {"params", "flops", "cache", "cache-full"},
+    ),
 }
 """What is shown, the ids of its headings, and the columns that are set to the right."""
 
