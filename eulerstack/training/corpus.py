@@ -29,18 +29,22 @@ def standard_library(limit: int = 4_000_000) -> Corpus:
     The order is fixed but mixes the modules: files are sorted by a hash of their name, so that a run that stops early
     has still seen all kinds of them. Tests, installed packages and generated tables are left out.
     """
-    root = Path(sysconfig.get_path("stdlib"))
-    chosen = sorted(_modules(root), key=_mixed)
     train: list[str] = []
     held_out: list[str] = []
     read = 0
-    for index, name in enumerate(chosen):
-        text = (root / name).read_text("utf-8", errors="replace")
+    for index, path in enumerate(standard_library_files()):
+        text = path.read_text("utf-8", errors="replace")
         (train if index % HELD_OUT_EVERY else held_out).append(text)
         read += len(text)
         if read >= limit:
             break
     return Corpus(tuple(train), tuple(held_out))
+
+
+def standard_library_files() -> list[Path]:
+    """The files of the standard library in the fixed order of `standard_library`."""
+    root = Path(sysconfig.get_path("stdlib"))
+    return [root / name for name in sorted(_modules(root), key=_mixed)]
 
 
 def unigram_loss(train: Iterable[int], held_out: Iterable[int], vocab_size: int) -> float:

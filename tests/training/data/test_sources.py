@@ -1,0 +1,104 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from eulerstack.diagnostics import EulerStackError
+from eulerstack.training.corpus import standard_library
+from eulerstack.training.data import STANDARD_LIBRARY, open_source
+from eulerstack.training.data import sources as module
+from eulerstack.training.data.split import split
+
+
+def code_of(failure: pytest.ExceptionInfo[EulerStackError]) -> str:
+    return failure.value.diagnostics[0].code
+
+
+def test_the_standard_library_is_the_demos_text() -> None:
+    source = open_source(STANDARD_LIBRARY)
+    demo = standard_library(limit=10**12)
+    assert sorted(source.documents()) == sorted((*demo.train, *demo.held_out))
+    assert source.digest == open_source(STANDARD_LIBRARY).digest
+
+
+def test_a_folder_is_read_in_order_without_hidden_and_binary_files(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "b" / "two.md").write_text("zwei\n", "utf-8")
+    (tmp_path / "a.txt").write_text("eins\n", "utf-8")
+    (tmp_path / ".hidden.txt").write_text("nein", "utf-8")
+    (tmp_path / ".git" / "config").write_text("nein", "utf-8")
+    (tmp_path / "x.bin").write_bytes(b"MZ\0\0")
+    (tmp_path / "c.jsonl").write_text('{"text": "drei"}\n\n"vier"\n{"n": 1, "text": "f\\ud800"}\n', "utf-8")
+    assert list(open_source(str(tmp_path)).documents()) == ["eins\n", "zwei\n", "drei", "vier", "f?"]
+
+
+def test_the_digest_follows_the_content_and_nothing_else(tmp_path: Path) -> None:
+    one, two = tmp_path / "one.txt", tmp_path / "two.txt"
+    one.write_text("abc", "utf-8")
+    two.write_text("abc", "utf-8")
+    assert open_source(str(one)).digest == open_source(str(two)).digest
+    two.write_text("abd", "utf-8")
+    assert open_source(str(one)).digest != open_source(str(two)).digest
+    lines = tmp_path / "rows.jsonl"
+    lines.write_text('{"a": "x", "b": "y"}\n', "utf-8")
+    assert open_source(str(lines), "a").digest != open_source(str(lines), "b").digest
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "text"),
+    [({"text": "a", "id": "b"}, None, "a"), ({"body": "a", "n": 1}, None, "a"), ({"x": "a", "y": "b"}, "y", "b")],
+)
+def test_the_column_of_the_text(tmp_path: Path, row: dict, column: str | None, text: str) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps(row), "utf-8")
+    assert list(open_source(str(path), column).documents()) == [text]
+
+
+@pytest.mark.parametrize(
+    ("lines", "column", "code"),
+    [
+        ('{"x": "a", "y": "b"}', None, "data-column"),
+        ('{"text": "a"}', "body", "data-column"),
+        ("[1]", None, "data-column"),
+        ('{"text": ', None, "data-line"),
+    ],
+)
+def test_a_row_without_text_is_told_with_its_line(tmp_path: Path, lines: str, column: str | None, code: str) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"text": "first", "body": "first"}\n' * (column is None) + lines, "utf-8")
+    with pytest.raises(EulerStackError) as failure:
+        list(open_source(str(path), column).documents())
+    assert code_of(failure) == code
+    assert str(path) in str(failure.value)
+
+
+def test_names_that_are_nothing(tmp_path: Path) -> None:
+    for name, code in [("no/such/file.txt", "data-missing"), ("./x", "data-missing"), ("", "data-missing")]:
+        with pytest.raises(EulerStackError) as failure:
+            open_source(name)
+        assert code_of(failure) == code
+    with pytest.raises(EulerStackError) as failure:
+        open_source(str(tmp_path))
+    assert code_of(failure) == "data-empty"
+
+
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    (tmp_path / "x.parquet").write_bytes(b"PAR1")
+    for name, package in [(str(tmp_path), "pyarrow"), ("wikitext:wikitext-2-raw-v1", "datasets")]:
+        with pytest.raises(EulerStackError, match=package) as failure:
+            open_source(name)
+        assert code_of(failure) == "data-needs"
+
+
+def test_few_documents_lose_their_tails_and_many_lose_whole_ones() -> None:
+    text = "".join(f"line {n}\n" for n in range(64))
+    (train, first), (held, second) = split([text])
+    assert (first, second) == (False, True)
+    assert train + held == text
+    assert train.endswith("\n")
+    assert 0 < len(held) <= len(text) / 8
+    many = list(split(f"{n}" for n in range(40)))
+    assert [text for text, held_out in many if held_out] == ["0", "16", "32"]
+    assert len(many) == 40
