@@ -1,27 +1,32 @@
-"""Start-up: `validate`, `explain` and `presets` answer without loading torch. Goal: at most 300 ms of CPU time each."""
+"""Start-up: `validate`, `explain`, `schema` and `presets` answer without loading torch. Goal: at most 300 ms of CPU time
+each, user and system together, with compiled bytecode as an installed package has it.
+"""
 
+import os
 import resource
 import subprocess
 import sys
+import tempfile
 
 GOAL_MS = 300
-RUNS = 5
+RUNS = 15
 CALLS = (
     ("validate", "arch_intermediate_mistral"),
     ("explain", "arch_intermediate_mistral", "--format", "json"),
-    ("presets", "list", "--format", "json"),
+    ("schema", "mixer.attention"),
+    ("presets", "list"),
 )
 PEER = "import transformers; from transformers import AutoModelForCausalLM"
 
 
-def cpu_ms(command: list[str]) -> float:
-    """CPU milliseconds of a child process, user and system together; the least of several runs."""
-    return min(_once(command) for _ in range(RUNS))
+def cpu_ms(command: list[str], environment: dict[str, str]) -> float:
+    """CPU milliseconds of a child process, user and system together; the least of several runs after a first one."""
+    return min([_once(command, environment) for _ in range(RUNS + 1)][1:])
 
 
-def _once(command: list[str]) -> float:
+def _once(command: list[str], environment: dict[str, str]) -> float:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return 1000 * (after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
 
@@ -29,11 +34,15 @@ def _once(command: list[str]) -> float:
 def main() -> int:
     """Print one line per call; 0 when all keep the goal."""
     kept = True
-    for call in CALLS:
-        took = cpu_ms([sys.executable, "-m", "eulerstack", *call])
-        kept &= took <= GOAL_MS
-        print(f"eulerstack {' '.join(call[:2]):45} {took:6.0f} ms CPU   goal {GOAL_MS}")
-    print(f"{'peer: importing AutoModelForCausalLM':56} {cpu_ms([sys.executable, '-c', PEER]):6.0f} ms CPU")
+    with tempfile.TemporaryDirectory() as bytecode:
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        environment["PYTHONPYCACHEPREFIX"] = bytecode
+        for call in CALLS:
+            took = cpu_ms([sys.executable, "-m", "eulerstack", *call], environment)
+            kept &= took <= GOAL_MS
+            print(f"eulerstack {' '.join(call[:2]):45} {took:6.0f} ms CPU   goal {GOAL_MS}")
+        peer = cpu_ms([sys.executable, "-c", PEER], environment)
+    print(f"{'peer: importing AutoModelForCausalLM':56} {peer:6.0f} ms CPU")
     return 0 if kept else 1
 
 

@@ -53,7 +53,7 @@ def parse(argv: Sequence[str], place: Place = Place.SHELL) -> Namespace:
     `--help` or `--version`.
     """
     with translated_argparse():
-        parser = build(place)
+        parser = build(place, next((word for word in argv if not word.startswith("-")), ""))
         namespace, extra = parser.parse_known_args(list(argv))
         active: Parser = getattr(namespace, "parser", parser)
         if extra:
@@ -63,8 +63,8 @@ def parse(argv: Sequence[str], place: Place = Place.SHELL) -> Namespace:
     return namespace
 
 
-def build(place: Place = Place.SHELL) -> Parser:
-    """The whole parser in the current language."""
+def build(place: Place = Place.SHELL, called: str | None = None) -> Parser:
+    """The parser in the current language: the whole, or with the options of the command that is `called` alone."""
     parser = Parser(prog=place.value, description=_text("root.about"), epilog=_text("root.epilog"))
     parser.add_argument("--lang", choices=i18n.LANGUAGES, metavar="|".join(i18n.LANGUAGES), help=_text("root.lang"))
     parser.add_argument(
@@ -72,7 +72,9 @@ def build(place: Place = Place.SHELL) -> Parser:
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title=_text("root.commands"))
     for name, configure in COMMANDS[place].items():
-        configure(_add(commands, name, name), place)
+        command = _add(commands, name, name)
+        if called in (None, name):
+            configure(command, place)
     return parser
 
 
