@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Group
 from rich.table import Table
@@ -126,7 +126,8 @@ class Explanation(AboutSpec):
         table = Table(box=None, header_style="bold", pad_edge=False)
         for index, column in enumerate(COLUMNS):
             number = index in NUMBERS
-            table.add_column(_label(f"column.{column}"), justify="right" if number else "left", no_wrap=number)
+            justify: Literal["left", "right"] = "right" if number else "left"
+            table.add_column(_label(f"column.{column}"), justify=justify, no_wrap=number, overflow="fold")
         for row in self.rows:
             table.add_row(*self._cells(row))
         return Group(self.header(), Text(), table)

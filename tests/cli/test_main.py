@@ -117,6 +117,12 @@ def test_explain_folds_the_schedule(run):
     assert sum("gated_mlp" in line for line in lines) == 2
 
 
+def test_explain_loses_no_letter_in_a_common_terminal():
+    explained = api.explain("arch_expert_dsv4_flash_mini")
+    assert "hyper_connection" in explained.terminal(200, color=False)
+    assert "…" not in explained.terminal(80, color=False)
+
+
 @pytest.mark.parametrize("command", ["explain", "compile", "shrink", "draw"])
 def test_a_wrong_spec_is_told_on_standard_error(run, command):
     code, out, err = run(command, "wrong.yml")
