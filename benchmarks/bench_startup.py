@@ -1,5 +1,5 @@
-"""Start-up: `validate`, `explain`, `schema` and `presets` answer without loading torch. Goal: at most 300 ms of CPU time
-each, user and system together, with compiled bytecode as an installed package has it.
+"""Start-up: `validate`, `explain`, `schema`, `presets` answer without loading torch. Goal: at most 300 ms of CPU each,
+user and system together, with compiled bytecode as an installed package has it.
 """
 
 import os

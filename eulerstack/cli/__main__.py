@@ -1,8 +1,6 @@
 """`python -m eulerstack.cli`."""
 
-import sys
-
-from eulerstack.cli import main
+from eulerstack.cli import run
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()
