@@ -14,6 +14,7 @@ from eulerstack.drawing.words import badges, ffn_words, mixer_words
 from eulerstack.ir.cost import Cost, Workload, cost
 from eulerstack.ir.fold import Run, fold
 from eulerstack.ir.nodes import Layer, Model, Node, Parallel
+from eulerstack.results.cost_words import operations
 from eulerstack.results.shown import html_table, short, size
 from eulerstack.results.table import Tabled, TextTable, bold
 
@@ -70,10 +71,11 @@ class Comparison(Tabled):
     def _cost_rows(self) -> Iterator[Row]:
         first, second = self.costs
         for name in ("total", "active", "embedding"):
-            yield _counted(_label(f"params-{name}"), *(getattr(each.params, name) for each in (first, second)), short)
+            before, after = getattr(first.params, name), getattr(second.params, name)
+            yield _counted(_label(f"params-{name}"), before, after, short)
         for name in ("training", "prefill", "decode"):
-            label = _label(f"flops-{name}", tokens=self.tokens)
-            yield _counted(label, *(getattr(each.flops.kernels, name) for each in (first, second)), short)
+            before, after = getattr(first.flops.kernels, name), getattr(second.flops.kernels, name)
+            yield _counted(_label(f"flops-{name}", tokens=self.tokens), before, after, operations)
         yield _counted(_label("cache-token"), first.cache.per_token, second.cache.per_token, size)
         yield _counted(_label("cache-full", tokens=self.tokens), first.cache.at_seq, second.cache.at_seq, size)
         trained = _label("memory", tokens=self.tokens, batch=first.workload.batch)
