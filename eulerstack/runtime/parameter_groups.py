@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
 from torch import nn
+from transformers import PreTrainedModel
 
 from .initialization import LAWS
 
@@ -19,7 +20,7 @@ TABLES = ("embed_tokens.", "embed_positions.", "lm_head.")
 """How the names of embeddings and readouts go on below the model: AdamW's, whatever the optimizer."""
 
 
-def parameter_groups(model: nn.Module, lr: float, weight_decay: float | None = None) -> list[dict]:
+def parameter_groups(model: PreTrainedModel, lr: float, weight_decay: float | None = None) -> list[dict]:
     """Groups for torch's optimizers, over all parameters that take a gradient, each once.
 
     `lr` is the learning rate at the base width, `weight_decay` the decoupled decay (None: `training_hints`'). Each

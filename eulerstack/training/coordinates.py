@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel
@@ -63,7 +64,7 @@ def spread(coordinates: Sequence[Coordinate], step: int) -> dict[str, float]:
 
 
 def _train(model: Model, seed: int, steps: int, lr: float) -> Iterator[tuple[int, str, float]]:
-    built = _built(model, seed)
+    built: Any = _built(model, seed)
     ids = torch.randint(model.vocab_size, (BATCH, LENGTH), generator=torch.Generator().manual_seed(seed))
     optimizer = torch.optim.AdamW(built.optimizer_param_groups(lr, 0.0))
     for step in range(steps + 1):
@@ -97,5 +98,5 @@ def _watch(model: PreTrainedModel) -> tuple[dict[str, float], list[torch.utils.h
 
         return hook
 
-    layers = model.get_submodule("model.layers")
+    layers = model.get_submodule("model.layers").children()
     return sizes, [layer.register_forward_hook(note(f"layer {i}")) for i, layer in enumerate(layers)]
