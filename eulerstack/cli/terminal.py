@@ -42,13 +42,17 @@ def console(stream: TextIO | None = None) -> "Console":
     return Console(file=file, width=width, markup=False, highlight=False, emoji=False, color_system="auto")
 
 
+def width() -> int:
+    """How many cells a line of standard output has: the terminal's; elsewhere nobody looks."""
+    return shutil.get_terminal_size((PLAIN_WIDTH, 24)).columns if sys.stdout.isatty() else PLAIN_WIDTH
+
+
 def show(result: "Shown | RenderableType") -> None:
     """Print a result, as wide as the terminal is and in its colours; elsewhere its plain text."""
     if not isinstance(result, Shown):
         console().print(result)
     elif sys.stdout.isatty():
-        width = shutil.get_terminal_size((PLAIN_WIDTH, 24)).columns
-        write(result.terminal(width, color=colourful(sys.stdout)))
+        write(result.terminal(width(), color=colourful(sys.stdout)))
     else:
         write(str(result))
 

@@ -16,7 +16,8 @@ def run(call: Namespace) -> int:
     if call.format == "json":
         terminal.write_json(report.to_dict())
     else:
-        for line in report.lines(full=call.report, size=call.report, color=terminal.colourful(sys.stdout)):
+        size = terminal.width() if call.report else None
+        for line in report.lines(full=call.report, size=size, color=terminal.colourful(sys.stdout)):
             terminal.write(line)
         if failed and report.ok:
             terminal.write(i18n.text("cli", "report.strict"))

@@ -1,13 +1,9 @@
 """What a spec's model is and costs: its layers, its exact size, operations, decoding state, memory of training."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import cached_property
-from typing import Any, Literal
-
-from rich.console import Group
-from rich.table import Table
-from rich.text import Text
+from typing import Any
 
 from eulerstack import i18n
 from eulerstack.diagnostics import Source
@@ -19,11 +15,15 @@ from eulerstack.ir.fitting import Fit, fitting
 from eulerstack.ir.fold import Run, fold
 from eulerstack.ir.nodes import Integrator, Layer, Model, Node, Parallel
 from eulerstack.ir.totals import Totals
+from eulerstack.records import dataclass
 from eulerstack.results.cost_words import cost_facts, fit_facts, operations
 from eulerstack.results.shown import AboutSpec, html_table, short, size
+from eulerstack.results.table import Tabled, TextTable, facts_lines
 
 COLUMNS = ("layer", "block", "mixer", "ffn", "norm", "params", "flops", "cache", "cache-full")
 NUMBERS = (5, 6, 7, 8)
+WORDS = (1, 2, 3, 4)
+"""The columns of words, which wrap where a terminal is narrow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ class Row:
 
 
 @dataclass(frozen=True, repr=False)
-class Explanation(AboutSpec):
+class Explanation(Tabled, AboutSpec):
     """A model explained. `source` is what it was read from; `load` what its cost is told for (None: the spec's own);
     `available`: bytes of a device that training is to fit.
     """
@@ -114,23 +114,13 @@ class Explanation(AboutSpec):
         kept = (size(cache.per_layer_token[index]), size(cache.per_layer_at_seq[index]))
         return (f"{self.totals.per_layer[index]:,}", operations(flops.prefill), *kept)
 
-    def header(self) -> Group:
-        """The model's name, size, dimensions and cache, for a terminal."""
-        facts = Table.grid(padding=(0, 2))
-        for label, line in self.facts():
-            facts.add_row(Text(label, style="dim"), line)
-        return Group(Text(self.model.name, style="bold"), facts)
-
-    def rich(self) -> Group:
-        """The header and the folded schedule as a table."""
-        table = Table(box=None, header_style="bold", pad_edge=False)
-        for index, column in enumerate(COLUMNS):
-            number = index in NUMBERS
-            justify: Literal["left", "right"] = "right" if number else "left"
-            table.add_column(_label(f"column.{column}"), justify=justify, no_wrap=number, overflow="fold")
-        for row in self.rows:
-            table.add_row(*self._cells(row))
-        return Group(self.header(), Text(), table)
+    def lines(self, width: int, *, color: bool) -> list[str]:
+        """Name, sizes and cost, and the folded schedule as a table."""
+        head = [_label(f"column.{column}") for column in COLUMNS]
+        rows = [self._cells(row) for row in self.rows]
+        table = TextTable(head=head, rows=rows, numbers=frozenset(NUMBERS), flexible=frozenset(WORDS))
+        facts = facts_lines(self.model.name, self.facts(), width, color=color)
+        return [*facts, "", *table.lines(width, color=color)]
 
     def html(self) -> str:
         """Header, table and drawing."""

@@ -7,7 +7,7 @@ from eulerstack.library import Preset
 from eulerstack.records import dataclass
 from eulerstack.results.explanation import Explanation
 from eulerstack.results.preset_list import preset_dict
-from eulerstack.results.shown import html_table
+from eulerstack.results.shown import PLAIN_WIDTH, html_table
 from eulerstack.results.spec_text import SpecText
 from eulerstack.results.table import facts_lines
 
@@ -21,8 +21,11 @@ class PresetPage(SpecText):
 
     def text(self) -> str:
         """The YAML below comments that say what it is and costs."""
-        head = [self.preset.description, *facts_lines(self.preset.name, self.explanation.facts(), color=False)]
+        head = [self.preset.description, *self._facts()]
         return "\n".join([*(f"# {line}" for line in head), "", self.yaml])
+
+    def _facts(self) -> list[str]:
+        return facts_lines(self.preset.name, self.explanation.facts(), PLAIN_WIDTH, color=False)
 
     def html(self) -> str:
         """Description, cost, and the YAML highlighted."""

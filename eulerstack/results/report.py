@@ -69,15 +69,16 @@ class Report(AboutSpec):
         listed = i18n.text("cli", "report.comma").join(told)
         return i18n.text("cli", "report.counted", verdict=verdict, counts=listed) if told else verdict
 
-    def lines(self, *, full: bool = True, size: bool = False, color: bool = False) -> list[str]:
+    def lines(self, *, full: bool = True, size: int | None = None, color: bool = False) -> list[str]:
         """The text form, line by line: findings, verdict. `full`: with what is only good to know; `size`: with the
-        size of a valid spec's model; `color`: with ANSI colours.
+        size and cost of a valid spec's model in lines of so many cells; `color`: with ANSI colours.
         """
         told = [d for d in self.diagnostics if full or d.severity is not Severity.INFO]
         lines = render.terminal_lines(told, color=color)
         explanation = self.explanation if size else None
-        if explanation:
-            lines += [*([""] if lines else []), *facts_lines(explanation.model.name, explanation.facts(), color=color)]
+        if explanation and size:
+            facts = facts_lines(explanation.model.name, explanation.facts(), size, color=color)
+            lines += [*([""] if lines else []), *facts]
         return [*lines, "", self.summary] if lines else [self.summary]
 
     def terminal(self, width: int, *, color: bool) -> str:

@@ -92,7 +92,12 @@ def bold(text: str, color: bool) -> str:
     return f"{_BOLD}{text}{_RESET}" if color else text
 
 
-def facts_lines(name: str, facts: Sequence[tuple[str, str]], *, color: bool) -> list[str]:
-    """A name and below it one line for each fact, the labels in a column."""
+def facts_lines(name: str, facts: Sequence[tuple[str, str]], width: int, *, color: bool) -> list[str]:
+    """A name and below it the facts, the labels in a column; a long fact goes on below itself."""
     widest = max((cells(label) for label, _ in facts), default=0)
-    return [bold(name, color), *(f"{label}{' ' * (widest - cells(label))}{GAP}{fact}" for label, fact in facts)]
+    lines = [bold(name, color)]
+    for label, fact in facts:
+        first, *rest = list(wrap(fact, max(width - widest - len(GAP), NARROWEST))) or [""]
+        lines.append(f"{label}{' ' * (widest - cells(label))}{GAP}{first}")
+        lines += [f"{' ' * widest}{GAP}{line}" for line in rest]
+    return lines
