@@ -39,7 +39,7 @@ _SET = object.__setattr__
 
 def _init(cls: type) -> Callable[..., None]:
     """The constructor: arguments as the standard dataclass takes them, then `__post_init__` where there is one."""
-    everything = fields(cls)  # type: ignore[arg-type]
+    everything = fields(cls)
     names: dict[str, Any] = {"_set": _SET, "_missing": MISSING}
     for field in everything:
         names[f"_default_{field.name}"] = field.default
@@ -80,9 +80,9 @@ def _values(cls: Any) -> Callable[[Any], Any]:
 
 
 def _equal(self: Any, other: object) -> bool:
-    if other.__class__ is not self.__class__:
+    if type(other) is not type(self):
         return NotImplemented
-    values = _values(self.__class__)
+    values: Callable[[Any], Any] = _values(type(self))
     return values(self) == values(other)
 
 

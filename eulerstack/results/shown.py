@@ -46,8 +46,8 @@ class Shown(ABC):
         buffer = StringIO()
         # inside a notebook rich would display what it is asked to write
         settings: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False, "force_jupyter": False}
-        system = "standard" if color else None
-        console = Console(file=buffer, width=width, color_system=system, force_terminal=color, **settings)
+        settings |= {"color_system": "standard" if color else None, "force_terminal": color}
+        console = Console(file=buffer, width=width, **settings)
         console.print(self.rich())
         return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines())
 

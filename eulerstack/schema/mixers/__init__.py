@@ -37,7 +37,7 @@ __all__ = [
     "resolve_mixer",
 ]
 
-MIXERS: dict[str, tuple[type[Keys], type]] = {
+MIXERS: dict[str, tuple[type[Keys], type[Mixer]]] = {
     **{name: (primitive.keys, primitive.resolved) for name, primitive in SINGLE.items()},
     Branched.type: (BranchedKeys, Branched),
 }
