@@ -1,8 +1,8 @@
 """The standard library's frozen dataclass at a third of its start-up time.
 
-`dataclasses` compiles six functions for each class, and a validation loads over a hundred of them. Here `__init__` alone
-is compiled; comparing, hashing, printing, refusing changes and pickling are functions that all classes share. Fields,
-`replace`, `fields` and `asdict` are the standard ones.
+`dataclasses` compiles six functions for each class, and a validation loads over a hundred of them. Here `__init__`
+alone is compiled; comparing, hashing, printing, refusing changes and pickling are functions that all classes share.
+Fields, `replace`, `fields` and `asdict` are the standard ones.
 """
 
 from collections.abc import Callable, Iterator
@@ -80,9 +80,10 @@ def _values(cls: Any) -> Callable[[Any], Any]:
 
 
 def _equal(self: Any, other: object) -> bool:
-    if type(other) is not type(self):
+    cls: Any = type(self)
+    if type(other) is not cls:
         return NotImplemented
-    values: Callable[[Any], Any] = _values(type(self))
+    values = _values(cls)
     return values(self) == values(other)
 
 
