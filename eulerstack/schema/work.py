@@ -93,6 +93,12 @@ def product(*sizes: int, grads: int = 2) -> Work:
     return Work(2 * prod(sizes), 2 * grads * prod(sizes))
 
 
+def contraction(length: int, *sizes: int, grads: int = 2) -> Work:
+    """As `product`, of sums of `length` terms each; sums of one term are no matrix products."""
+    work = product(length, *sizes, grads=grads)
+    return work if length > 1 else Work(0, 0, work.forward, work.backward)
+
+
 def scan(operations: int, backward: int = 0) -> Work:
     """Operations that are no matrix products."""
     return Work(0, 0, operations, backward)

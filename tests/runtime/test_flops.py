@@ -1,17 +1,21 @@
 """Stated operations against torch's own count over eager attention and eager experts: training, prompt, decoding."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import HealthCheck, assume, given, settings
 
 from eulerstack import api
 from eulerstack.compiler import config_dict
-from eulerstack.ir import Model, unsupported
+from eulerstack.ir import Model, count
+from eulerstack.ir.caches import cache_bytes
 from eulerstack.ir.flops import model_work
 from eulerstack.runtime.configuration_eulerstack import EulerStackConfig
 from eulerstack.runtime.hyena import Hyena
 from eulerstack.runtime.modeling_eulerstack import EulerStackForCausalLM
 from eulerstack.schema.work import Call
+from tests.runtime.caches import kept_bytes
 from tests.runtime.flops import counted, eager, is_gated, pass_all, passing_all
 from tests.runtime.models import SPECS, build, to_ir, tokens
 from tests.strategies import as_text, specs
@@ -65,13 +69,19 @@ def test_ranked_tokens_are_counted_in_training(name: str) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 @given(specs())
 def test_generated_specs(spec) -> None:
+    """Operations, parameters and cache."""
     report = api.validate(as_text(spec))
-    assume(report.model is not None and not unsupported(report.model))
+    assume(report.model is not None)
     ir = report.model
     model = EulerStackForCausalLM(EulerStackConfig(**config_dict(ir)))
     model.config.transition_token_id = 5
     pass_all(model)
-    check(model, passing_all(ir), length=19, further=2)
+    ir = passing_all(ir)
+    assert count(ir).total == model.num_parameters()
+    check(model, ir, length=19, further=2)
+    with torch.no_grad():
+        cache = model.eval()(tokens(1, 19), use_cache=True).past_key_values
+    assert kept_bytes(cache) == sum(cache_bytes(replace(ir, dtype="float32"), 19))

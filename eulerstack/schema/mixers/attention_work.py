@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from eulerstack.schema.mixers.compression import Compression, Indexer
 from eulerstack.schema.mixers.latent import Mla
-from eulerstack.schema.work import Call, Work, applied, product, seen_blocks, seen_keys
+from eulerstack.schema.work import Call, Work, applied, contraction, product, seen_blocks, seen_keys
 
 if TYPE_CHECKING:
     from eulerstack.schema.mixers.attention import Attention
@@ -52,7 +52,8 @@ def _latent(attention: "Attention", mla: Mla, call: Call) -> Work:
     expanded = mla.kv_rank * (mla.nope_dim + mla.v_dim)
     longer = 2 * mla.kv_rank - mla.nope_dim - mla.v_dim
     if keys > call.tokens and call.tokens * longer < expanded:
-        around = product(call.rows, heads, expanded)
+        around = contraction(mla.nope_dim, call.rows, heads, mla.kv_rank)
+        around += contraction(mla.kv_rank, call.rows, heads, mla.v_dim)
         return around + product(pairs, 2 * mla.kv_rank + mla.rope_dim)
     scores = product(pairs, mla.nope_dim + mla.rope_dim + mla.v_dim)
     return product(call.batch * keys, heads, expanded) + scores
@@ -102,9 +103,10 @@ def _indexed(
     seen = [p for p in own if not p.name.startswith("compressor.")]
     pooling = [p for p in own if p.name.startswith("compressor.")]
     work = applied(seen, call.rows, grads=int(learns)) + applied(pooling, call.batch * pooled, grads=int(learns))
-    # Each head's product is d_per_head long; the weighted sum over heads is one more multiply-add a head.
-    weighed = indexer.arch != "learned_block_sel"
-    return work + product(call.batch, pairs, indexer.n_heads, indexer.d_per_head + weighed, grads=2 * learns)
+    work += product(call.batch, pairs, indexer.n_heads, indexer.d_per_head, grads=2 * learns)
+    if indexer.arch == "learned_block_sel":
+        return work
+    return work + contraction(indexer.n_heads, call.batch, pairs, grads=2 * learns)
 
 
 def _branches(attention: "Attention", compression: Compression, call: Call, finished: int) -> Work:
