@@ -314,6 +314,18 @@ CATALOGUE: dict[str, Entry] = {
     "data-needs": Entry(COMPILE, see="eulerstack data --help", call=True),
     "data-vocabulary": Entry(COMPATIBILITY, see="eulerstack data --help"),
     "data-short": Entry(VALIDATION, see="eulerstack data --help", call=True),
+    # training: the loop
+    "run-exists": Entry(VALIDATION, see="eulerstack train --help", call=True),
+    "run-missing": Entry(VALIDATION, see="eulerstack train --help", call=True),
+    "run-busy": Entry(VALIDATION, see="eulerstack watch --help", call=True),
+    "model-foreign": Entry(VALIDATION, see="eulerstack train --help", call=True),
+    "tokenizer-missing": Entry(VALIDATION, see="eulerstack train --help", call=True),
+    "batch-uneven": Entry(VALIDATION, see="eulerstack train --help", call=True),
+    "rows-too-long": Entry(VALIDATION, see="eulerstack train --help", call=True),
+    "several-budgets": Entry(VALIDATION, see="eulerstack train --help", call=True),
+    "bad-rate": Entry(VALIDATION, see="eulerstack train --help", call=True),
+    "loss-not-finite": Entry(COMPILE, see="eulerstack train --help"),
+    "memory-exhausted": Entry(COMPILE, see="eulerstack train --help", call=True),
     # training: the demo
     "bad-seconds": Entry(VALIDATION, see="eulerstack demo --help", call=True),
     "training-needs": Entry(COMPILE, see="eulerstack demo --help", call=True),

@@ -1,0 +1,64 @@
+"""Tiny compiled models and runs on them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import yaml
+
+from eulerstack import api
+from eulerstack.training.loop.directory import RunDirectory
+from eulerstack.training.loop.settings import Budget, settings_for
+from tests.runtime.models import layer, moe, spec
+from tests.training.data.words import write_documents
+
+BYTES = {
+    "model": {"vocab_size": 259},
+    "tokenizer_contract": {"type": "byte", "pretrained": None},
+}
+ROUTED = spec(
+    {
+        "dense": layer(),
+        "sparse": layer(
+            ffn=moe(
+                affinity="sigmoid",
+                router_jitter=0.1,
+                z_loss=0.01,
+                bias_correction={"enabled": True, "update_rate": 0.01},
+            )
+        ),
+    },
+    **BYTES,
+    training_hints={
+        "dropout": 0.1,
+        "optimizer": "hybrid",
+        "differentiation_objectives": {"usage_probe_coef": 0.01},
+    },
+)
+"""Everything that a run must carry over: dropout and jitter draw numbers, biases follow loads, Muon and AdamW."""
+
+SERIAL = spec(
+    {"dense": layer(), "sparse": layer(ffn=moe(affinity="sigmoid", bias_correction={"enabled": True}))}, **BYTES
+)
+"""The same without chance, for runs that are compared across numbers of processes."""
+
+
+def compiled(plain: dict, directory: Path) -> Path:
+    plain = {**plain, "tokenizer_contract": {"type": "byte"}}
+    api.compile(yaml.safe_dump(plain), output_dir=directory)
+    return directory
+
+
+def begun(model: Path, path: Path, *, steps: int = 6, **keys) -> RunDirectory:
+    """A run of a few steps on forty little documents, which reports after every second step."""
+    data = write_documents(path.parent / "text")
+    written = {"data": str(data), "length": 16, "batch": 4, "lr": 1e-2} | keys
+    settings = settings_for(model, Budget(steps=steps), **written)
+    run = RunDirectory(path)
+    run.begin(replace(settings, report_every=2, held_out_rows=4))
+    return run
+
+
+def told(run: RunDirectory) -> list[dict]:
+    """The reports without what the clock says."""
+    clock = ("seconds", "tokens_per_second")
+    return [{name: value for name, value in line.items() if name not in clock} for line in run.metrics()]
