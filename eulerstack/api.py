@@ -231,12 +231,14 @@ def import_spec(directory: str | Path) -> SpecText:
     return SpecText(interop.import_spec(directory).source)
 
 
-def draw(ref: Ref) -> "Picture":
-    """The schedule of a spec's model as a picture. Raises EulerStackError for a wrong spec."""
+def draw(ref: Ref, other: Ref | None = None, *, unfolded: bool = False) -> "Picture":
+    """The schedule of a spec's model as a picture, with `unfolded` every layer by itself; with `other` both schedules
+    side by side, what differs marked. Raises EulerStackError for a wrong spec.
+    """
     from eulerstack.results.drawing import Picture
 
     loaded = load(ref)
-    return Picture(loaded.source, loaded.model)
+    return Picture(loaded.source, loaded.model, load(other).model if other else None, unfolded)
 
 
 def schema(path: str = "") -> "KeyTable":

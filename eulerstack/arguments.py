@@ -160,6 +160,8 @@ def _shrink(parser: Parser, place: Place) -> None:
 
 def _draw(parser: Parser, place: Place) -> None:
     _spec(parser, place)
+    parser.add_argument("other", metavar="OTHER", nargs="?", help=_text("draw.other"))
+    _flag(parser, "draw.unfold", "--unfold")
     _option(parser, "draw.output", "-o", "--output", type=_path, metavar="FILE")
 
 

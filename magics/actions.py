@@ -95,7 +95,7 @@ def _shrink(call: Namespace, spec: api.Ref) -> Shown:
 
 
 def _draw(call: Namespace, spec: api.Ref) -> Shown:
-    picture = api.draw(spec)
+    picture = api.draw(spec, call.other, unfolded=call.unfold)
     if call.output:
         picture.save(call.output)
     return picture

@@ -8,7 +8,7 @@ from eulerstack.cli import terminal
 
 def run(call: Namespace) -> int:
     """Always 0: a wrong spec and a file that cannot be written raise."""
-    drawing = api.draw(terminal.spec(call.spec))
+    drawing = api.draw(terminal.spec(call.spec), call.other, unfolded=call.unfold)
     if call.output:
         drawing.save(call.output)
     else:

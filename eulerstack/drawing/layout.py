@@ -8,9 +8,14 @@ from contextlib import contextmanager
 from functools import cached_property
 from html import escape
 from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING
 
 from eulerstack.ir.nodes import Model
 from eulerstack.records import dataclass
+
+if TYPE_CHECKING:
+    from eulerstack.ir.cost import Cost
 
 FORMATS = ("svg", "png", "dot")
 
@@ -25,12 +30,16 @@ class Drawing:
 
     name: str
     dot: str
+    outline: str = ""
+    """What it shows, in words: its alternative text."""
 
     @cached_property
     def svg(self) -> str:
         """The picture as an `<svg>` element. Raises NoLayoutEngineError."""
         text = render(self.dot, "svg").decode()
-        return re.sub(r"^.*?(?=<svg)", "", text, count=1, flags=re.DOTALL)
+        # Graphviz' titles are the names of its nodes, which browsers show when the mouse rests.
+        bare = re.sub(r"<title>.*?</title>|<!--.*?-->", "", text[text.index("<svg") :], flags=re.DOTALL)
+        return bare.replace("<svg", f'<svg role="img" aria-label="{escape(self.outline or self.name)}"', 1)
 
     def to_bytes(self, format: str) -> bytes:
         """The picture as `svg`, `png` or `dot`. Raises ValueError for another format, NoLayoutEngineError."""
@@ -43,21 +52,38 @@ class Drawing:
         path = Path(path)
         path.write_bytes(self.to_bytes(path.suffix.lstrip(".").lower()))
 
-    def _repr_html_(self) -> str:
+    @property
+    def inline(self) -> str:
+        """The picture as HTML; nothing where nothing can lay it out."""
         try:
-            return f'<div style="overflow-x:auto" role="img" aria-label="{escape(self.name)}">{self.svg}</div>'
+            return f'<div style="overflow-x:auto">{self.svg}</div>'
         except NoLayoutEngineError:
-            return f"<pre>{escape(self.dot)}</pre>"
+            return ""
+
+    def _repr_html_(self) -> str:
+        return self.inline or f"<pre>{escape(self.dot)}</pre>"
 
     def __str__(self) -> str:
         return self.dot
 
 
-def draw(model: Model) -> Drawing:
-    """The schedule of a model as a picture."""
-    from eulerstack.drawing.dot import to_dot  # `explain` needs no graphviz until somebody looks at the picture
+def draw(model: Model, cost: "Cost | None" = None, *, unfolded: bool = False) -> Drawing:
+    """The schedule of a model as a picture, its repeats folded or not. `cost`: what it costs, where that is known."""
+    from eulerstack.drawing.dot import outline, to_dot  # `explain` needs no graphviz until somebody looks at a picture
 
-    return Drawing(name=model.name, dot=to_dot(model))
+    return Drawing(name=model.name, dot=to_dot(model, cost, unfolded=unfolded), outline=outline(model))
+
+
+def draw_pair(before: Model, after: Model, costs: "tuple[Cost, Cost] | None" = None) -> Drawing:
+    """Two models side by side, what differs marked."""
+    from eulerstack.drawing.dot import outline, pair_to_dot
+
+    words = f"{outline(before)} | {outline(after)}"
+    return Drawing(name=f"{before.name} | {after.name}", dot=pair_to_dot(before, after, costs), outline=words)
+
+
+_one_layout = Lock()
+"""Graphviz' libraries are not safe for threads, and a notebook's widgets are called in threads."""
 
 
 def render(dot: str, format: str) -> bytes:
@@ -70,7 +96,7 @@ def render(dot: str, format: str) -> bytes:
         import pygraphviz
     except ImportError as missing:
         raise NoLayoutEngineError("neither Graphviz' dot nor the pygraphviz package is installed") from missing
-    with _silent_stderr():
+    with _one_layout, _silent_stderr():
         return pygraphviz.AGraph(string=dot).draw(format=format, prog="dot")
 
 

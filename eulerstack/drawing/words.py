@@ -1,7 +1,9 @@
 """What a picture writes about a block: short, in the names of the keys: every reader's language has them."""
 
+from collections.abc import Iterator
 from typing import Any
 
+from eulerstack.drawing.boxes import Badge
 from eulerstack.ir.nodes import Block, Layer, Merge
 
 
@@ -48,20 +50,32 @@ def norm_words(block: Block) -> str:
     return words if block.residual.type == "sequential" else f"{words} · {block.residual.type}"
 
 
+def layer_badges(block: Block, layer: Layer) -> list[Badge]:
+    """What a picture hangs on a layer: all of `badges`, and what makes its residual or its ffn another kind."""
+    found = []
+    if block.ffn is not None and block.ffn.type == "moe":
+        found.append(Badge(kind="moe", text="MoE"))
+    if block.residual.hyper is not None:
+        found.append(Badge(kind="hyper", text=f"{block.residual.hyper.mixing} × {block.residual.hyper.expand}"))
+    return [*found, *_hanging(block, layer)]
+
+
 def badges(block: Block, layer: Layer) -> list[str]:
     """What hangs on a layer beside mixer and ffn: memory, depth gating, sharing, borrowed keys, a new width."""
-    found = []
+    return [badge.text for badge in _hanging(block, layer)]
+
+
+def _hanging(block: Block, layer: Layer) -> Iterator[Badge]:
     if block.memory is not None:
-        found.append(f"memory: {block.memory.type}")
+        yield Badge(kind="memory", text=f"memory: {block.memory.type}")
     if block.shape_change is not None:
-        found.append(f"d_out {block.shape_change.d_out}")
+        yield Badge(kind="width", text=f"d_out {block.shape_change.d_out}")
     if layer.depth_gating is not None:
-        found.append(f"MoD {layer.depth_gating.capacity:g}")
+        yield Badge(kind="depth", text=f"MoD {layer.depth_gating.capacity:g}")
     if layer.share is not None:
-        found.append(f"share: {layer.share}")
+        yield Badge(kind="share", text=f"share: {layer.share}")
     if layer.kv_from is not None:
-        found.append(f"kv_from {layer.kv_from}")
-    return found
+        yield Badge(kind="share", text=f"kv_from {layer.kv_from}")
 
 
 def merge_words(merge: Merge) -> str:

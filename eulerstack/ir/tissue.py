@@ -43,6 +43,11 @@ def edges(tissue: dict[str, Any]) -> tuple[tuple[int, int], ...]:
     return ()
 
 
+def column_edges(tissue: dict[str, Any]) -> tuple[tuple[int, int], ...]:
+    """The pairs of neighbouring columns, each once: every edge goes both ways."""
+    return tuple((a, b) for a, b in edges(tissue) if a < b)
+
+
 def exchanges(model: Model) -> tuple[Exchange, ...]:
     """Every exchange that happens, in the order of first use: each output of a column reaches each neighbour's next
     layer, once; only forward in the schedule.

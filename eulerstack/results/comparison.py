@@ -10,6 +10,7 @@ from typing import Any
 
 from eulerstack import i18n
 from eulerstack.diagnostics import Source
+from eulerstack.drawing import Drawing, draw_pair
 from eulerstack.drawing.words import badges, ffn_words, mixer_words
 from eulerstack.ir.cost import Cost, Workload, cost
 from eulerstack.ir.fold import Run, fold
@@ -93,6 +94,11 @@ class Comparison(Tabled):
         first, second = (list(_schedule_lines(model, fold(model.schedule), 0)) for model in self.models)
         return first, second
 
+    @cached_property
+    def drawing(self) -> Drawing:
+        """Both schedules side by side, what differs marked."""
+        return draw_pair(*self.models, self.costs)
+
     def _head(self) -> list[str]:
         before, after = (source.name for source in self.sources)
         return ["", before, after, ""]
@@ -110,12 +116,12 @@ class Comparison(Tabled):
         return [*sizes, "", bold(_label("schedules"), color), *layers.lines(width, color=color)]
 
     def html(self) -> str:
-        """The same as two HTML tables."""
+        """The same as two HTML tables, and the picture of both."""
         names = [source.name for source in self.sources]
         pairs = ([cell.replace("  ", "\u2003") for cell in pair] for pair in zip_longest(*self.schedules, fillvalue=""))
         title = f"<p><b>{escape(_label('schedules'))}</b></p>"
         sizes = html_table(self._head(), self._cells(), numbers=NUMBERS)
-        return f"<div>{sizes}{title}{html_table(names, pairs)}</div>"
+        return f"<div>{sizes}{title}{html_table(names, pairs)}{self.drawing.inline}</div>"
 
     def to_dict(self) -> dict[str, Any]:
         """For machines: `tokens`, and of each spec its name, parameters, FLOPs per token, cache, shape, mixers."""

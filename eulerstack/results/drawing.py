@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eulerstack.diagnostics import Source, error, reason
-from eulerstack.drawing import Drawing, NoLayoutEngineError, draw
+from eulerstack.drawing import Drawing, NoLayoutEngineError, draw, draw_pair
 from eulerstack.drawing.layout import FORMATS
 from eulerstack.ir.nodes import Model
 from eulerstack.records import dataclass
@@ -17,15 +17,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False)
 class Picture(AboutSpec):
-    """The schedule of a model, drawn. `source` is what the model was read from."""
+    """The schedule of a model, drawn, or of two side by side. `source` is what the model was read from;
+    `unfolded`: each layer by itself.
+    """
 
     source: Source
     model: Model
+    other: Model | None = None
+    unfolded: bool = False
 
     @cached_property
     def drawing(self) -> Drawing:
         """The drawing itself."""
-        return draw(self.model)
+        return draw_pair(self.model, self.other) if self.other else draw(self.model, unfolded=self.unfolded)
 
     @property
     def dot(self) -> str:
@@ -63,7 +67,7 @@ class Picture(AboutSpec):
 
     def to_dict(self) -> dict[str, Any]:
         """For machines: `name` and `dot`."""
-        return {"name": self.model.name, "dot": self.dot}
+        return {"name": self.drawing.name, "dot": self.dot}
 
     def html(self) -> str:
         """The picture inline, or the DOT text where nothing can lay it out."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from eulerstack import i18n
 from eulerstack.diagnostics import Source
-from eulerstack.drawing import Drawing, NoLayoutEngineError, draw
+from eulerstack.drawing import Drawing, draw
 from eulerstack.drawing.words import badges, ffn_words, mixer_words, norm_words
 from eulerstack.ir.caches import cache_bytes
 from eulerstack.ir.cost import Cost, Workload, cost
@@ -19,6 +19,7 @@ from eulerstack.records import dataclass
 from eulerstack.results.cost_words import cost_facts, fit_facts, operations
 from eulerstack.results.shown import AboutSpec, html_table, short, size
 from eulerstack.results.table import Tabled, TextTable, facts_lines
+from eulerstack.results.tissue_words import tissue_dict, tissue_facts
 
 COLUMNS = ("layer", "block", "mixer", "ffn", "norm", "params", "flops", "cache", "cache-full")
 NUMBERS = (5, 6, 7, 8)
@@ -70,7 +71,7 @@ class Explanation(Tabled, AboutSpec):
     @cached_property
     def drawing(self) -> Drawing:
         """The schedule as a picture."""
-        return draw(self.model)
+        return draw(self.model, self.cost)
 
     def cache_at(self, tokens: int) -> tuple[int, ...]:
         """Bytes of cache per sequence after `tokens` tokens, for each entry of the schedule."""
@@ -88,7 +89,7 @@ class Explanation(Tabled, AboutSpec):
             dtype=model.dtype,
         )
         own = [(_label("params"), self._size_line()), (_label("dims"), dims)]
-        return [*own, *cost_facts(self.cost), *(fit_facts(self.fit) if self.fit else ())]
+        return [*own, *tissue_facts(model), *cost_facts(self.cost), *(fit_facts(self.fit) if self.fit else ())]
 
     def _size_line(self) -> str:
         totals = self.totals
@@ -127,17 +128,12 @@ class Explanation(Tabled, AboutSpec):
         head = [_label(f"column.{column}") for column in COLUMNS]
         rows = ([cell.replace("  ", "\u2003") for cell in self._cells(row)] for row in self.rows)
         name = html_table([self.model.name, ""], self.facts())
-        return f"<div>{name}{html_table(head, rows, numbers=NUMBERS)}{self._picture()}</div>"
-
-    def _picture(self) -> str:
-        try:
-            return f'<div style="overflow-x:auto">{self.drawing.svg}</div>'
-        except NoLayoutEngineError:
-            return ""
+        return f"<div>{name}{html_table(head, rows, numbers=NUMBERS)}{self.drawing.inline}</div>"
 
     def to_dict(self) -> dict[str, Any]:
         """For machines: `name`, `workload`, `params`, `flops` (operations a token), `cache` and `memory` (bytes),
-        `fits` where a device was named, and `layers`, one for each entry of the expanded schedule.
+        `fits` where a device was named, `tissue` where there is one, and `layers`, one for each entry of the expanded
+        schedule.
         """
         model, told = self.model, self.cost
         return {
@@ -156,6 +152,7 @@ class Explanation(Tabled, AboutSpec):
             },
             "memory": {**asdict(told.memory), "total": told.memory.total},
             **({"fits": _fit_dict(self.fit)} if self.fit else {}),
+            **({"tissue": tissue_dict(model)} if model.tissue else {}),
             "layers": [self._layer(index, node) for index, node in enumerate(model.schedule)],
         }
 

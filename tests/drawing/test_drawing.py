@@ -7,9 +7,26 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from eulerstack import drawing
-from eulerstack.drawing import Drawing, NoLayoutEngineError, draw
+from eulerstack.drawing import Drawing, NoLayoutEngineError, draw, draw_pair
 from eulerstack.drawing import layout as layout_file
-from tests.runtime.models import SPECS, attention, gated, hyper, integrator, layer, spec, streams, to_ir
+from eulerstack.drawing.boxes import MARKS, SHAPES
+from eulerstack.ir import count
+from eulerstack.ir.caches import cache_bytes
+from eulerstack.ir.cost import cost
+from tests.runtime.models import (
+    SPECS,
+    attention,
+    columns,
+    gated,
+    hyper,
+    integrator,
+    layer,
+    mamba,
+    moe,
+    spec,
+    streams,
+    to_ir,
+)
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -47,16 +64,16 @@ def test_streams_integrators_and_badges():
     )
     found = words(draw(model))
     for expected in (
-        "parallel",
         "wide",
         "local",
         "merge: cross_attn local → wide",
-        "ode_rk4 · steps 3",
         "MoD 0.5",
         "share: s",
         "rmsnorm pre · hyper_connection",
     ):
         assert expected in found
+    for expected in ("parallel · ", "ode_rk4 · steps 3 · "):
+        assert any(word.startswith(expected) for word in found)
 
 
 @pytest.mark.parametrize("name", SPECS)
@@ -95,3 +112,70 @@ def test_drawing_loads_no_torch():
     code = "import sys, eulerstack.drawing; print([m for m in ('torch', 'transformers', 'numpy') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
     assert drawing.draw
+
+
+def test_parameters_and_cache_stand_beside_a_block():
+    model = to_ir(
+        spec({"full": layer(), "scan": layer(mamba())}, [{"template": "full", "repeat": 2}, {"template": "scan"}])
+    )
+    full, _, scan = count(model).per_layer
+    key_values = cache_bytes(model, 1)[0]
+    state = cache_bytes(model, 0)[2]
+    found = " ".join(words(draw(model)))
+    assert f"2 × {full / 1000:.3g}K" in found
+    assert f"2 × {key_values} B/token" in found
+    assert f"{scan / 1000:.3g}K" in found
+    assert f"{state / 1024:.3g} KiB" in found
+    assert draw(model, cost(model)).dot == draw(model).dot
+
+
+def test_badges_for_experts_and_hyper_connections():
+    found = words(draw(to_ir(spec({"a": layer(ffn=moe()), "b": hyper(layer())}))))
+    assert {"MoE", "birkhoff × 2"} <= set(found)
+
+
+FOUR = {name: layer(attention(window=window)) for name, window in zip("abcd", (4, 5, 6, 7), strict=True)}
+
+
+def test_columns_and_their_edges():
+    plain = spec(FOUR, tissue=columns("chain", 0.5, a="a", b="b", c="c"))
+    for column, role in zip(plain["tissue"]["columns"], ("sensory", "memory", "my own"), strict=True):
+        column["role"] = role
+    picture = draw(to_ir(plain))
+    found = words(picture)
+    assert {"tissue · chain · lateral_coef 0.5", "sensory", "memory", "my own", "column: a"} <= set(found)
+    assert picture.dot.count("dir=both") == 2
+    assert all(f"shape={shape}" in picture.dot for shape in (SHAPES["sensory"], SHAPES["memory"], "box"))
+    silent = draw(to_ir({**plain, "tissue": {**plain["tissue"], "lateral_coef": 0.0}}))
+    assert silent.dot.count("style=dashed") == 2
+
+
+def test_an_unfolded_picture_has_every_layer():
+    model = to_ir(spec({"a": layer()}, [{"template": "a", "repeat": 5}]))
+    assert words(draw(model)).count("a ×5") == 1
+    assert words(draw(model, unfolded=True)).count("a") == 5
+
+
+def test_two_models_side_by_side_with_what_differs_marked():
+    before = to_ir(spec(FOUR, [{"template": name} for name in "abc"]))
+    other = {**FOUR, "b": layer(attention(window=9))}
+    after = to_ir(spec(other, [{"template": name} for name in "abcd"], model={"max_seq_len": 32}))
+    dot = draw_pair(before, after).dot
+    assert dot.count("~ window") == 2
+    assert dot.count(f'COLOR="{MARKS["added"][1]}"') == 1
+    assert dot.count(MARKS["removed"][1]) == 0
+    found = words(draw_pair(before, after))
+    assert {"max_seq_len 64", "max_seq_len 32"} <= set(found)
+    assert MARKS["changed"][1] not in draw_pair(before, before).dot
+
+
+def test_the_alternative_text_tells_the_boxes_in_order():
+    model = to_ir(
+        spec(
+            {"full": layer(), "local": layer(attention(window=8))},
+            [{"template": "full"}, {"template": "local", "repeat": 3}],
+        )
+    )
+    expected = f"{model.name}: embedding, full (attention 4:4), local (attention 4:4 · window 8) ×3, causal_lm"
+    assert draw(model).outline == expected
+    assert ET.fromstring(draw(model).svg).get("aria-label") == expected

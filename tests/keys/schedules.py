@@ -90,7 +90,7 @@ TISSUE = spec(FOUR, ORDER, tissue=columns("ring", 0.7, a="a", b="b", c="c", d="d
 TISSUES = [
     *of("tissue", logits, TISSUE, connectivity=("ring", "chain", "all_to_all", "none"), lateral_coef=(0.0, 0.7)),
     *of("tissue.columns", logits, put(TISSUE, "layer_templates.e", layer()), templates=(["a"], ["e"])),
-    *of("tissue.columns", handed_on, TISSUE, name=("one", "two"), role=("motor", "memory")),
+    *of("tissue.columns", picture, TISSUE, name=("one", "two"), role=("motor", "memory")),
 ]
 
 ROWS = [*ENTRIES, *STREAMS, *INTEGRATORS, *PHASES, *TISSUES]

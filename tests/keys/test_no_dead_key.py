@@ -25,8 +25,6 @@ ADVISORY = {
     "model.target_params": "realism checks it against the exact count",
     "execution_modes.name": "a name, for errors and for trainers",
     "execution_modes.per_token_rationale": "for trainers that write a thought at every token (Quiet-STaR)",
-    "tissue.columns.name": "a name, for errors, reports and drawings",
-    "tissue.columns.role": "the user's own word, for reports and drawings",
 }
 """Keys that change nothing about a model, and what they are for. They are handed on in config.json."""
 
