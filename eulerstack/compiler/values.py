@@ -32,6 +32,9 @@ MAX_THREADS = 8
 BETWEEN = 1 / 16
 """The width of the uniform part of a normal value, in σ."""
 
+WIDEST = 8
+"""Bytes of the widest stored type."""
+
 _STORED = {"float32": "<f4", "float16": "<f2", "bfloat16": "<u2", "int64": "<i8"}
 
 Fill = Callable[["np.ndarray"], None]
@@ -39,36 +42,56 @@ Fill = Callable[["np.ndarray"], None]
 
 
 def drawn(seed: int, threads: int | None = None) -> Stream:
-    """The stream of initial values under `seed`, drawn by as many threads as there are CPUs, at most `MAX_THREADS`."""
+    """The stream of initial values under `seed`, drawn by as many threads as there are CPUs, at most `MAX_THREADS`.
+
+    An array is good until the next one is asked for: its memory is then drawn into again.
+    """
     return partial(_draw_ahead, seed, threads or _usable_cpus())
 
 
 def _draw_ahead(seed: int, threads: int, tensors: Sequence[Tensor]) -> Iterator["np.ndarray"]:
-    """Every block of every tensor in order, one per thread drawn ahead."""
-    ahead: deque[Future[np.ndarray]] = deque()
+    """Every block of every tensor in order, one per thread drawn ahead.
+
+    All are drawn into the same few buffers: fresh ones would be given back to the system block by block, which costs a
+    third of the drawing.
+    """
+    import numpy as np
+
+    ahead: deque[tuple[Future[np.ndarray], np.ndarray]] = deque()
+    free = [np.empty(BLOCK * WIDEST, np.uint8) for _ in range(threads + 1)]
     normal_quantiles()  # once, before every thread does it
     with ThreadPoolExecutor(threads) as pool:
         try:
             for tensor in tensors:
                 for block in range(-(-tensor.count // BLOCK)):
-                    ahead.append(pool.submit(draw_block, tensor, block, seed))
-                    if len(ahead) > threads:
-                        yield ahead.popleft().result()
+                    buffer = free.pop()
+                    ahead.append((pool.submit(draw_block, tensor, block, seed, buffer), buffer))
+                    if not free:
+                        yield from _first(ahead, free)
             while ahead:
-                yield ahead.popleft().result()
+                yield from _first(ahead, free)
         finally:
-            for future in ahead:
+            for future, _ in ahead:
                 future.cancel()
 
 
-def draw_block(tensor: Tensor, block: int, seed: int) -> "np.ndarray":
-    """Block `block` of a tensor in its stored type (bfloat16 as uint16), little-endian, one-dimensional."""
+def _first(ahead: "deque[tuple[Future[np.ndarray], np.ndarray]]", free: "list[np.ndarray]") -> Iterator["np.ndarray"]:
+    future, buffer = ahead.popleft()
+    yield future.result()
+    free.append(buffer)
+
+
+def draw_block(tensor: Tensor, block: int, seed: int, buffer: "np.ndarray | None" = None) -> "np.ndarray":
+    """Block `block` of a tensor in its stored type (bfloat16 as uint16), little-endian, one-dimensional; in `buffer`,
+    bytes for a whole block of the widest type, where one is given.
+    """
     import numpy as np
 
     count = min(BLOCK, tensor.count - block * BLOCK)
     fill = _filler(tensor, block, _bits(seed, tensor.name, block))
     values = np.empty(min(CHUNK, count), np.float32)
-    stored = np.empty(count, _STORED[tensor.dtype])
+    dtype = np.dtype(_STORED[tensor.dtype])
+    stored = np.empty(count, dtype) if buffer is None else buffer[: count * dtype.itemsize].view(dtype)
     for start in range(0, count, CHUNK):
         chunk = values[: min(CHUNK, count - start)]
         fill(chunk)
