@@ -13,10 +13,11 @@ from collections.abc import Callable
 
 import torch
 from torch import nn
-from transformers.cache_utils import CacheLayerMixin, DynamicLayer, DynamicSlidingWindowLayer
+from transformers.cache_utils import CacheLayerMixin
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from .attention_projections import HeadAttention
+from .key_value_cache import key_value_cache
 
 
 def eager_attention_forward(
@@ -129,21 +130,3 @@ class Attention(HeadAttention):
         )
         output = self.output(mixed_BTHD, hidden_states, position_embeddings)
         return output, weights_BHTS, key_BKSD, value_BKSD
-
-
-class OwnTokenLayer(DynamicSlidingWindowLayer):
-    """The cache of a window of one token: nothing is kept. transformers' own slices from −0 here, and keeps all."""
-
-    def update(self, key_states: torch.Tensor, value_states: torch.Tensor, *args, **kwargs) -> tuple:
-        """The new keys and values as they are."""
-        self.lazy_initialization(key_states, value_states)
-        self.cumulative_length += key_states.shape[-2]
-        self.keys, self.values = key_states[..., :0, :], value_states[..., :0, :]
-        return key_states, value_states
-
-
-def key_value_cache(window: int | None) -> CacheLayerMixin:
-    """An empty cache of keys and values, of the last `window` − 1 tokens or of all."""
-    if window is None:
-        return DynamicLayer()
-    return OwnTokenLayer(sliding_window=1) if window == 1 else DynamicSlidingWindowLayer(sliding_window=window)

@@ -127,7 +127,7 @@ class HeadAttention(SoftmaxAttention):
         """[B, T, heads·D] → [B, heads, T, D], normalised where `qk_norm` asks for it."""
         if norm and self.qk_norm == "full":
             projected = getattr(self, norm)(projected)
-        heads = projected.unflatten(-1, (-1, self.head_dim))
+        heads = projected.view(*projected.shape[:-1], -1, self.head_dim)
         if norm and self.qk_norm == "head":
             heads = getattr(self, norm)(heads)
         return heads.transpose(1, 2)

@@ -8,6 +8,9 @@ from torch import nn
 
 from .state_space_kernels import causal_conv1d_kernel, runs_on
 
+KERNEL_WIDTHS = (2, 3, 4)
+"""What causal-conv1d knows."""
+
 
 class CausalConvolution(nn.Conv1d):
     """y_t = Σ_w weight[w] ⊙ x_{t−W+1+w} + bias, each channel by itself.
@@ -28,7 +31,7 @@ class CausalConvolution(nn.Conv1d):
             before_BCW = x_BCT.new_zeros(*x_BCT.shape[:2], past)
         extended = torch.cat([before_BCW.to(x_BCT), x_BCT], dim=-1)
         latest = extended[..., extended.shape[-1] - past :]
-        if runs_on(causal_conv1d_kernel, extended):
+        if self.kernel_size[0] in KERNEL_WIDTHS and runs_on(causal_conv1d_kernel, extended):
             y_BCT = causal_conv1d_kernel(extended, self.weight.squeeze(1), self.bias)[..., past:]
         else:
             y_BCT = nn.functional.conv1d(extended, self.weight, self.bias, groups=self.groups)

@@ -33,6 +33,7 @@ def token_loss(
     target_BT = next_tokens(labels_BT, **kwargs)
     share = share_of_batch(target_BT, **kwargs)
     if logits_BTV is None:
+        assert outputs.last_hidden_state is not None
         loss = head_cross_entropy(model, outputs.last_hidden_state, target_BT, weight_BT) * share
     elif weight_BT is None:
         loss = model.loss_function(logits_BTV, labels_BT, model.vocab_size, **kwargs)

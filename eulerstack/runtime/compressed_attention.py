@@ -12,11 +12,12 @@ import torch
 from torch import nn
 from transformers.cache_utils import CacheLayerMixin
 
-from .attention import eager_attention_forward, for_each_group, key_value_cache, softmax_beside
+from .attention import eager_attention_forward, for_each_group, softmax_beside
 from .attention_projections import HeadAttention
 from .block_indexer import BlockIndexer
 from .block_pooling import BlockPool, Blocks, refuse_left_padding, take_blocks
 from .cache import StateLayer, state_of
+from .key_value_cache import key_value_cache
 from .positions import alibi_slopes, rotate
 
 

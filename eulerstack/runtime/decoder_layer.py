@@ -45,7 +45,7 @@ class EulerStackDecoderLayer(GradientCheckpointingLayer):
         self.parallel = block["residual"]["type"] == "parallel"
         self.scaling = block["residual"]["scaling"]
         self.hyper = block["residual"]["hyper"]
-        self.dropout = nn.Dropout(config.training_hints.get("dropout", 0.0))
+        self.p_drop = config.training_hints.get("dropout", 0.0)
         change = block["shape_change"]
         self.shape_change = ShapeChange(block["d_in"], change) if change else None
         self.mixer = build_mixer(config, block, layer_idx)
@@ -99,11 +99,12 @@ class EulerStackDecoderLayer(GradientCheckpointingLayer):
         for_ffn = {"token_mask": context.get("token_mask"), "input_ids": input_ids}
         if self.parallel:
             return self._parallel(hidden_states, context, for_ffn)
-        hidden_states, lent = self._branch(hidden_states, self._mix, self.mixer_norm, self.mixer_post_norm, context)
+        mix = self.mixer if self.memory is None else self._mix
+        hidden_states, lent = self._branch(hidden_states, mix, self.mixer_norm, self.mixer_post_norm, context)
         routing: tuple = NO_ROUTING
         if self.ffn is not None:
             hidden_states, rest = self._branch(hidden_states, self.ffn, self.ffn_norm, self.ffn_post_norm, for_ffn)
-            routing = rest or routing
+            routing = tuple(rest) or routing
         return self._output(hidden_states, lent, routing)
 
     def state_layers(self) -> list:
@@ -133,20 +134,25 @@ class EulerStackDecoderLayer(GradientCheckpointingLayer):
         before = self.shape_change.state_layers() if self.shape_change is not None else []
         return self.mixer.mask_kinds(cache_index + len(before))
 
-    def _branch(self, x, module, norm_in, norm_out, context: dict) -> tuple[torch.Tensor, tuple]:
+    def _branch(self, x, module, norm_in, norm_out, context: dict) -> tuple[torch.Tensor, Sequence]:
         if self.hyper:
             return self._hyper_branch(x, module, norm_in, norm_out, context)
         update, *rest = module(normed(norm_in, x), **context)
-        update = self.dropout(update)
+        update = self._drop(update)
         if self.position == "post":
-            return normed(norm_out, x + self.scaling * update), tuple(rest)
-        return x + self.scaling * normed(norm_out, update), tuple(rest)
+            return normed(norm_out, torch.add(x, update, alpha=self.scaling)), rest
+        update = normed(norm_out, update)
+        return x + update if self.scaling == 1 else torch.add(x, update, alpha=self.scaling), rest
 
     def _hyper_branch(self, x_BTnM, module, norm_in, norm_out, context: dict) -> tuple[torch.Tensor, tuple]:
         x, post, mixing = (self.ffn_hyper if module is self.ffn else self.mixer_hyper)(x_BTnM)
         update, *rest = module(normed(norm_in, x), **context)
-        update = self.scaling * normed(norm_out, self.dropout(update))
+        update = self.scaling * normed(norm_out, self._drop(update))
         return write_back(x_BTnM, update, post, mixing), tuple(rest)
+
+    def _drop(self, update: torch.Tensor) -> torch.Tensor:
+        """The update after its dropout."""
+        return nn.functional.dropout(update, self.p_drop) if self.training and self.p_drop else update
 
     def _mix(self, x: torch.Tensor, **context) -> tuple:
         """What the mixer returns, its output joined by the memory's."""
@@ -166,15 +172,15 @@ class EulerStackDecoderLayer(GradientCheckpointingLayer):
     def _parallel(self, x: torch.Tensor, context: dict, for_ffn: dict) -> LayerOutput:
         both = normed(self.mixer_norm, x)
         update, *lent = self._mix(both, **context)
-        update = self.dropout(update)
+        update = self._drop(update)
         if self.position != "post":
             update = normed(self.mixer_post_norm, update)
         routing: tuple = NO_ROUTING
         if self.ffn is not None:
             fed, *rest = self.ffn(both, **for_ffn)
             routing = tuple(rest) or routing
-            update = update + normed(self.ffn_post_norm, self.dropout(fed))
-        summed = x + self.scaling * update
+            update = update + normed(self.ffn_post_norm, self._drop(fed))
+        summed = torch.add(x, update, alpha=self.scaling)
         summed = normed(self.mixer_post_norm, summed) if self.position == "post" else summed
         return self._output(summed, lent, routing)
 

@@ -14,8 +14,9 @@ from torch import nn
 from transformers.cache_utils import CacheLayerMixin
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from .attention import eager_attention_forward, key_value_cache, softmax_beside
+from .attention import eager_attention_forward, softmax_beside
 from .attention_projections import SoftmaxAttention
+from .key_value_cache import key_value_cache
 from .normalization import RMSNorm
 from .positions import RopeRequest
 

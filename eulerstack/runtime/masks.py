@@ -32,8 +32,12 @@ class MaskKind(NamedTuple):
     def implementation(self, config) -> str:
         """The attention implementation that can follow this mask: flash attention knows plain windows only."""
         chosen = config._attn_implementation
-        beyond_flash = self.dilation > 1 or self.distant is not None or self.alibi_heads > 0 or hides_keys(config)
-        return "eager" if self.eager or (beyond_flash and "flash" in chosen) else chosen
+        if self.eager:
+            return "eager"
+        return "eager" if "flash" in chosen and self._is_beyond_flash(config) else chosen
+
+    def _is_beyond_flash(self, config) -> bool:
+        return self.dilation > 1 or self.distant is not None or self.alibi_heads > 0 or hides_keys(config)
 
     @property
     def key(self) -> str:

@@ -9,12 +9,13 @@ Shape suffixes: B batch, T queries, S keys, n blocks, H query heads, K key/value
 
 import torch
 from torch import nn
-from transformers.cache_utils import CacheLayerMixin, DynamicLayer
+from transformers.cache_utils import CacheLayerMixin
 
 from .attention import eager_attention_forward
 from .block_pooling import refuse_left_padding
 from .cache import StateLayer, state_of
 from .compressed_attention import BlockAttention
+from .key_value_cache import key_value_cache
 
 
 class NativeSparseAttention(BlockAttention):
@@ -40,7 +41,7 @@ class NativeSparseAttention(BlockAttention):
 
     def state_layers(self) -> list[CacheLayerMixin]:
         """All keys and values, and the blocks' state."""
-        return [DynamicLayer(), StateLayer()]
+        return [key_value_cache(None), StateLayer()]
 
     def forward(
         self,

@@ -19,6 +19,10 @@ class RMSNorm(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """`x` [..., d] → the same shape and dtype."""
+        weight = self.weight
+        if x.dtype in (torch.float32, torch.float64) and (weight is None or weight.dtype == x.dtype):
+            factor = 1.0 + weight if self.unit_offset and weight is not None else weight
+            return torch.rms_norm(x, x.shape[-1:], factor, self.eps)
         wide = x.to(torch.promote_types(x.dtype, torch.float32))
         normed = wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + self.eps)
         if self.weight is None:

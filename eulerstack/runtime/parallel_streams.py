@@ -5,8 +5,9 @@ Shape suffixes: B batch, T tokens, S streams, M d_model, H heads, D head_dim.
 
 import torch
 from torch import nn
-from transformers.cache_utils import CacheLayerMixin, DynamicLayer
+from transformers.cache_utils import CacheLayerMixin
 
+from .key_value_cache import key_value_cache
 from .masks import MaskKind
 
 EVERYTHING = MaskKind(window=None, dilation=1, alibi_heads=0, eager=False, stored=None)
@@ -45,7 +46,7 @@ class StreamMerge(nn.Module):
 
     def state_layers(self) -> list[CacheLayerMixin]:
         """The attended stream's keys and values."""
-        return [DynamicLayer()] if self.kind == "cross_attn" else []
+        return [key_value_cache(None)] if self.kind == "cross_attn" else []
 
     def mask_kinds(self, cache_index: int) -> dict[MaskKind, int]:
         """A plain causal mask, as an additive or boolean tensor."""

@@ -105,15 +105,16 @@ def rotate(
     """
     width = cos_BTR.shape[-1]
     cos_B1TR, sin_B1TR = cos_BTR.unsqueeze(1), sin_BTR.unsqueeze(1)
-    turned = x_BHTD[..., -width:]
+    whole = width == x_BHTD.shape[-1]
+    turned = x_BHTD if whole else x_BHTD[..., -width:]
     if interleaved:
         cos, sin = cos_B1TR[..., : width // 2], sin_B1TR[..., : width // 2]
         first, second = turned[..., 0::2], turned[..., 1::2]
         turned = torch.stack((first * cos - second * sin, second * cos + first * sin), dim=-1).flatten(-2)
     else:
         first, second = turned.chunk(2, dim=-1)
-        turned = turned * cos_B1TR + torch.cat((-second, first), dim=-1) * sin_B1TR
-    return turned if width == x_BHTD.shape[-1] else torch.cat((x_BHTD[..., :-width], turned), dim=-1)
+        turned = torch.addcmul(turned * cos_B1TR, torch.cat((-second, first), dim=-1), sin_B1TR)
+    return turned if whole else torch.cat((x_BHTD[..., :-width], turned), dim=-1)
 
 
 def alibi_slopes(n_heads: int) -> list[float]:

@@ -27,7 +27,7 @@ class Readout(nn.Linear):
     def __init__(self, d_embed: int, vocab_size: int):
         super().__init__(d_embed, vocab_size, bias=False)
 
-    def forward(  # type: ignore[override]
+    def forward(
         self,
         states: torch.Tensor,
         target: torch.Tensor | None = None,

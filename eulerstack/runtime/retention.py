@@ -2,7 +2,8 @@
 
 Features: the parallel, chunkwise and recurrent forms, which compute the same; a decay of its own for every head;
 rotation of queries and keys by position (xPos without its scale), or none; values wider than keys; a norm over each
-head and a SiLU gate; left padding that leaves no trace. The recurrence stays in fp32 under every dtype.
+head and a SiLU gate; left padding that leaves no trace; flash-linear-attention's kernel where installed. The recurrence
+stays in fp32 under every dtype.
 
 Shape suffixes: B batch, T tokens, M d_model, H heads, N = B · H, K features of a head in queries and keys, V in values,
 Q tokens of a chunk.
@@ -16,6 +17,11 @@ from transformers.utils.generic import maybe_autocast
 from .cache import state_of
 from .normalization import RMSNorm
 from .recurrent import RecurrentMixer, masked, widened
+
+try:
+    from fla.ops.retention import chunk_retention as retention_kernel
+except ImportError:
+    retention_kernel = None
 
 
 class Retention(RecurrentMixer):
@@ -66,12 +72,24 @@ class Retention(RecurrentMixer):
             query_BTHK, key_BTHK = turn_pairs(position_ids, query_BTHK, key_BTHK)
         state = state_of(past_key_values, cache_index)
         before = None if state is None else state.get("retention")
+        value_BTHV = masked(value_BTHV, token_mask)
         with maybe_autocast(hidden_states.device.type, enabled=False):
-            mixed_BTHV, after = retain(query_BTHK, key_BTHK, masked(value_BTHV, token_mask), self.chunk_size, before)
+            if retention_kernel is not None and kernel_runs_on(hidden_states, self.n_heads):
+                narrow = (tensor.to(hidden_states.dtype) for tensor in (query_BTHK, key_BTHK, value_BTHV))
+                mixed_BTHV, after = retention_kernel(
+                    *narrow, scale=1.0, initial_state=before, output_final_state=True
+                )  # fmt: skip
+            else:
+                mixed_BTHV, after = retain(query_BTHK, key_BTHK, value_BTHV, self.chunk_size, before)
         if state is not None:
             state.advance(hidden_states.shape[1], retention=after)
         mixed = self.head_norm(mixed_BTHV).flatten(2).to(hidden_states.dtype)
         return self.o_proj(silu(self.g_proj(hidden_states)) * mixed), None
+
+
+def kernel_runs_on(hidden_states: torch.Tensor, n_heads: int) -> bool:
+    """Whether flash-linear-attention takes it: 16 bits wide, on a GPU, and as many tokens as heads (else it warns)."""
+    return hidden_states.is_cuda and hidden_states.element_size() == 2 and hidden_states.shape[1] >= n_heads
 
 
 def turn_pairs(position_ids: torch.Tensor, *tensors: torch.Tensor) -> list[torch.Tensor]:

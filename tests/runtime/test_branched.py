@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from eulerstack.runtime.branched import Branched
+from eulerstack.runtime.configuration_eulerstack import EulerStackConfig
 from eulerstack.runtime.modeling_eulerstack import EulerStackForCausalLM
 from tests.runtime.models import attention, branched, build, gap, layer, mamba, retnet, spec, tokens
 
@@ -37,7 +38,7 @@ def mixer(selector: dict) -> Branched:
     block = {"d_model": 5, "mixer": {"branched": {"selector": {"top_k": None, **selector}, "factors": None}}}
     if selector["type"] == "top_k":
         block["mixer"]["branched"]["selector"]["top_k"] = selector.get("top_k", 1)
-    made = Branched(block, {"c": Scaled(-3.0), "a": Scaled(0.5), "b": Scaled(2.0)}).double()
+    made = Branched(EulerStackConfig(), block, {"c": Scaled(-3.0), "a": Scaled(0.5), "b": Scaled(2.0)}).double()
     nn.init.normal_(made.selector.weight, generator=torch.Generator().manual_seed(0))
     return made
 

@@ -249,6 +249,21 @@ def test_kernels_are_called_as_their_packages_want(name, monkeypatch):
     assert len(called) == 2 * len(model.model.layers)
 
 
+@pytest.mark.parametrize(("width", "calls"), [(1, 0), (2, 1), (4, 1), (5, 0)])
+def test_the_convolutions_kernel_is_asked_for_the_widths_it_knows(width, calls, monkeypatch):
+    convolution, x, called = causal_convolution.CausalConvolution(3, width), torch.randn(2, 7, 3), []
+
+    def kernel(x, weight, bias):
+        called.append(weight.shape)
+        return causal_conv1d_fn(x, weight, bias)
+
+    expected = convolution(x)[0]
+    monkeypatch.setattr(causal_convolution, "runs_on", lambda kernel, tensor: True)
+    monkeypatch.setattr(causal_convolution, "causal_conv1d_kernel", kernel)
+    assert gap(convolution(x)[0], expected) < 1e-6
+    assert called == [(3, width)] * calls
+
+
 @pytest.mark.slow
 def test_mamba2_compiles_in_one_graph():
     model = build(spec({"ssm": layer(mamba())}, [{"template": "ssm"}])).train()

@@ -107,7 +107,7 @@ def test_capacity_keeps_each_experts_heaviest_tokens(policy):
     x = torch.randn(3, 10, 32, generator=torch.Generator().manual_seed(0))
     mask = torch.ones(3, 10, dtype=torch.long)
     mask[2, 4:] = 0
-    out, _, index = ffn(x, token_mask=mask)
+    out, _, index, _ = ffn(x, token_mask=mask)
     _, weight, _ = ffn.router(x.flatten(0, 1))
     capacity = 8  # ceil(0.5 * 30 * 2 / 4)
     expected = torch.zeros(30, 32)

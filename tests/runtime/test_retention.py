@@ -3,9 +3,10 @@
 import pytest
 import torch
 
+from eulerstack.runtime import retention
 from eulerstack.runtime.retention import Retention, log_decay, retain
 from tests.reference import retention as reference
-from tests.runtime.models import build, gap, layer, randomise, retnet, spec, tokens
+from tests.runtime.models import SPECS, build, gap, layer, randomise, retnet, spec, tokens
 
 EPS = 1e-5
 M = 16
@@ -80,3 +81,30 @@ def test_it_compiles_in_one_graph():
     ids = tokens(length=16)
     compiled = torch.compile(model, backend="aot_eager", fullgraph=True)
     assert gap(compiled(ids, use_cache=False).logits, model(ids, use_cache=False).logits) < 1e-5
+
+
+def test_the_kernel_is_called_as_its_package_wants(monkeypatch):
+    """A stand-in with flash-linear-attention's signature, whose queries and keys are [B, T, H, K]."""
+    assert retention.retention_kernel is None
+    model, ids = build(SPECS["retnet"]), tokens()
+    mask = torch.ones_like(ids)
+    mask[0, :5] = 0
+    called = []
+
+    def chunk_retention(q, k, v, scale=None, initial_state=None, output_final_state=False):
+        called.append((scale, initial_state, output_final_state))
+        return retain(q, k, v, 4, initial_state)
+
+    with torch.no_grad():
+        expected = model(ids, attention_mask=mask).logits
+        monkeypatch.setattr(retention, "retention_kernel", chunk_retention)
+        assert gap(model(ids, attention_mask=mask).logits, expected) < 1e-6
+        assert not called  # a CPU has no such kernel
+        monkeypatch.setattr(retention, "kernel_runs_on", lambda states, n_heads: True)
+        assert gap(model(ids, attention_mask=mask).logits, expected) < 1e-5
+        cache = model(ids[:, :30], attention_mask=mask[:, :30], use_cache=True).past_key_values
+        rest = model(ids[:, 30:], attention_mask=mask, past_key_values=cache).logits
+    assert gap(rest, expected[:, 30:]) < 1e-5
+    assert len(called) == 3 * len(model.model.layers)
+    assert {(scale, final) for scale, _, final in called} == {(1.0, True)}
+    assert all(state is not None for _, state, _ in called[-len(model.model.layers) :])
