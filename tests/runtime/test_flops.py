@@ -69,7 +69,7 @@ def test_ranked_tokens_are_counted_in_training(name: str) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 @given(specs())
 def test_generated_specs(spec) -> None:
     """Operations, parameters and cache."""
