@@ -76,7 +76,9 @@ def train(
     set_seed(seed)
     # AutoTokenizer reads the model's config first, which is the directory's own code
     tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=True)
-    model = AutoModelForCausalLM.from_pretrained(directory, trust_remote_code=True, dtype=torch.float32)
+    model = AutoModelForCausalLM.from_pretrained(
+        directory, trust_remote_code=True, dtype=torch.float32, skip_logits=True
+    )
     lr = lr or RATE_AT_64 * 64 / model.config.hidden_size
     length = min(LENGTH, model.config.max_position_embeddings)
     texts = corpus or standard_library()
