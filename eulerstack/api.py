@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from eulerstack import library
 from eulerstack.diagnostics import (
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from eulerstack.ir.nodes import Model
     from eulerstack.results.comparison import Comparison
     from eulerstack.results.compilation import Compilation
+    from eulerstack.results.coordinate_check import CoordinateCheck
+    from eulerstack.results.data_page import DataPage
     from eulerstack.results.difference import SpecDifference
     from eulerstack.results.drawing import Picture
     from eulerstack.results.explanation import Explanation
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from eulerstack.results.preset_list import PresetList
     from eulerstack.results.preset_page import PresetPage
     from eulerstack.results.report import Report
+    from eulerstack.results.training_run import TrainingRun
     from eulerstack.schema import Spec
 
 Ref = str | Path | Source | SpecText
@@ -99,11 +102,16 @@ def load(ref: Ref) -> Loaded:
 
 def validate(ref: Ref) -> "Report":
     """Everything wrong or remarkable about a spec. Raises only when there is no text to read."""
+    return inspect(ref)[0]
+
+
+def inspect(ref: Ref) -> "tuple[Report, Loaded | None]":
+    """What `validate` reports, and what `load` gives: None for a wrong spec."""
     from eulerstack.results.report import Report
 
     text = source(ref)
     loaded, found = _examine(text)
-    return Report(text, found, loaded.model if loaded else None)
+    return Report(text, found, loaded.model if loaded else None), loaded
 
 
 def explain(
@@ -241,6 +249,130 @@ def draw(ref: Ref, other: Ref | None = None, *, unfolded: bool = False) -> "Pict
     return Picture(loaded.source, loaded.model, load(other).model if other else None, unfolded)
 
 
+def train(
+    ref: Ref | None = None,
+    *,
+    run_dir: str | Path | None = None,
+    resume: bool = False,
+    twin: bool = False,
+    overwrite: bool = False,
+    wait: bool = True,
+    report: Callable[[dict[str, Any]], None] = lambda values: None,
+    **options: Any,
+) -> "TrainingRun":
+    """Train a spec's model, its tiny twin, or a compiled directory, in `run_dir` (`runs/<name>`); with `resume` go on
+    with the run there. `options`: fields of `training.loop.settings.Options`; the rest `training_hints` say.
+
+    The run is a process of its own, which outlives this one; it is waited for unless `wait` is False, and `report`
+    hears each line of its metrics. Raises EulerStackError for a wrong spec or call, and for what stopped the run.
+    """
+    from eulerstack.results.training_run import TrainingRun
+    from eulerstack.training.loop.launch import follow, launch
+
+    run = TrainingRun(begin_run(ref, run_dir=run_dir, resume=resume, twin=twin, overwrite=overwrite, **options))
+    child = launch(run.path)
+    if wait:
+        follow(child, run.directory, report)
+        if run.state.failures:
+            raise collect(run.state.diagnostics)
+    return run
+
+
+def begin_run(
+    ref: Ref | None,
+    *,
+    run_dir: str | Path | None = None,
+    resume: bool = False,
+    twin: bool = False,
+    overwrite: bool = False,
+    **options: Any,
+) -> Path:
+    """Write down what a run is asked, its model compiled, and give its directory. As `train`, which then runs it."""
+    from eulerstack.training import fresh
+    from eulerstack.training.loop.directory import RunDirectory, new_run
+    from eulerstack.training.loop.settings import Options, read_config, settings_for
+
+    fresh.check_installed()
+    asked = Options(**options)
+    asked.check()
+    if resume:
+        found = RunDirectory(run_dir or _run_dir(ref, twin))
+        found.check()
+        if asked != Options():
+            raise error("resume-as-asked")
+        return found.path
+    if ref is None:
+        raise error("no-spec", params={"command": "eulerstack train"})
+    compiled = _compiled_directory(ref)
+    spec = source(ref) if compiled is None else read_file(compiled / SPEC_FILE)
+    with new_run(Path(run_dir or _run_dir(ref, twin)), overwrite=overwrite) as run:
+        if compiled is None or twin:
+            compile(spec, output_dir=run.model, tokenizer="skip" if asked.tokenizer else "auto", twin=twin)
+        model = run.model if compiled is None or twin else compiled
+        # Adam's best rate falls as width grows (Yang 2022), and the hints' is for the whole model
+        factor = load(spec).model.d_model / read_config(model)["hidden_size"] if twin else 1.0
+        run.begin(settings_for(model, asked, lr_factor=factor), (model / SPEC_FILE).read_text("utf-8"))
+    return run.path
+
+
+def watch(run_dir: str | Path) -> "TrainingRun":
+    """The run in a directory, wherever its process is. Raises ValidationError where there is none."""
+    from eulerstack.results.training_run import TrainingRun
+
+    return TrainingRun(run_dir)
+
+
+def data(
+    ref: Ref,
+    *,
+    name: str = "python-stdlib",
+    text_column: str | None = None,
+    tokenizer: str | None = None,
+    report: Callable[[int, int], None] = lambda done, total: None,
+) -> "DataPage":
+    """What the text called `name` holds for the tokenizer of a spec or a compiled directory, or for another.
+
+    Its tokens are made where they are not kept yet. Raises EulerStackError for a wrong spec, and where the text or the
+    tokenizer is missing.
+    """
+    from eulerstack.results.data_page import DataPage
+    from eulerstack.training.data.look import look
+
+    compiled = _compiled_directory(ref)
+    model = load(ref if compiled is None else compiled / SPEC_FILE).model
+    store, sample = look(model, compiled, name, text_column, tokenizer, report)
+    return DataPage(store, sample, model.vocab_size)
+
+
+def check_coordinates(
+    ref: Ref,
+    *,
+    widths: Iterable[int] = (),
+    twin: bool = False,
+    steps: int = 10,
+    lr: float = 1e-2,
+    seeds: int = 1,
+    report: Callable[[int, int], None] = lambda done, total: None,
+) -> "CoordinateCheck":
+    """μP's coordinate check: are activations as large at every width? `widths` default to one, two, four and eight
+    times the base width (without one: an eighth of d_model). Raises EulerStackError for a wrong spec or width.
+    """
+    from eulerstack.ir.width import UnevenWidth
+    from eulerstack.results.coordinate_check import CoordinateCheck
+    from eulerstack.training.coordinates import check_coordinates as check
+
+    loaded = load(ref)
+    model = load(_twin(loaded)).model if twin else loaded.model
+    base = model.training_hints["scaling"].get("base_width") or max(1, model.d_model // 8)
+    chosen = sorted(set(widths)) or [base * factor for factor in (1, 2, 4, 8)]
+    try:
+        found = check(model, chosen, steps=steps, lr=lr, seeds=seeds, report=report)
+    except UnevenWidth as uneven:
+        params = {"key": uneven.key, "size": uneven.size, "width": uneven.width}
+        raise error("width-uneven", params=params) from None
+    return CoordinateCheck(model.name, found)
+
+
 def schema(path: str = "") -> "KeyTable":
     """The keys of the language at `path`: type, range, default, meaning. Raises ValidationError for no such place."""
     from eulerstack.results.key_table import KeyTable
@@ -331,6 +463,24 @@ def _twin(loaded: Loaded) -> Source:
     from eulerstack.ir.shrink import shrink as twin_of
 
     return Source(f"{loaded.model.name}-tiny.yml", print_yaml(twin_of(loaded.model)))
+
+
+def _compiled_directory(ref: Ref | None) -> Path | None:
+    """The directory, if it is one that `compile` wrote. Raises ValidationError for any other directory."""
+    from eulerstack.training.loop.settings import read_config
+
+    if not isinstance(ref, (str, Path)) or "\n" in str(ref) or not Path(ref).is_dir():
+        return None
+    read_config(ref)
+    return Path(ref)
+
+
+def _run_dir(ref: Ref | None, twin: bool) -> Path:
+    if ref is None:
+        raise error("no-spec", params={"command": "eulerstack train"})
+    compiled = _compiled_directory(ref)
+    name = compiled.resolve().name if compiled else load(ref).model.name
+    return Path("runs") / (f"{name}-tiny" if twin else name)
 
 
 def _lookup(name: str, origin: Source) -> Source:

@@ -165,6 +165,61 @@ def _draw(parser: Parser, place: Place) -> None:
     _option(parser, "draw.output", "-o", "--output", type=_path, metavar="FILE")
 
 
+def _train(parser: Parser, place: Place) -> None:
+    _spec(parser, place, or_resume=True)
+    _flag(parser, "train.twin", "--twin")
+    _text_source(parser)
+    _option(parser, "train.steps", "--steps", type=_count, metavar="N")
+    _option(parser, "train.tokens", "--tokens", type=_parameters, metavar="N")
+    _option(parser, "train.minutes", "--minutes", type=_positive, metavar="N")
+    _option(parser, "train.run-dir", "--run-dir", type=_path, metavar="DIR")
+    _flag(parser, "train.resume", "--resume")
+    _flag(parser, "train.overwrite", "--overwrite")
+    _option(parser, "train.batch", "--batch", type=_count, metavar="N")
+    _option(parser, "train.micro-batch", "--micro-batch", type=_count, metavar="N")
+    _option(parser, "train.length", "--length", type=_count, metavar="N")
+    _option(parser, "train.lr", "--lr", type=_positive, metavar="RATE")
+    _option(parser, "train.seed", "--seed", type=_seed, metavar="N")
+    _option(parser, "train.precision", "--precision", choices=("auto", "fp32", "bf16", "fp16"), default="auto")
+    parser.add_argument("--checkpointing", action="store_true", default=None, help=_text("train.checkpointing"))
+    if place is not Place.SHELL:
+        _flag(parser, "train.detach", "--detach")
+    _format(parser)
+
+
+def _watch(parser: Parser, _: Place) -> None:
+    parser.add_argument("run_dir", type=_path, metavar="RUN_DIR", help=_text("watch.run-dir"))
+    words = parser.add_mutually_exclusive_group()
+    for word in ("pause", "continue", "stop"):
+        words.add_argument(f"--{word}", dest="word", action="store_const", const=word, help=_text(f"watch.{word}"))
+    _flag(parser, "watch.follow", "--follow")
+    _format(parser)
+
+
+def _data(parser: Parser, place: Place) -> None:
+    _spec(parser, place)
+    _text_source(parser)
+    _format(parser)
+
+
+def _coord_check(parser: Parser, place: Place) -> None:
+    _spec(parser, place)
+    _flag(parser, "coord-check.twin", "--twin")
+    _option(parser, "coord-check.widths", "--widths", type=_counts, default=(), metavar="N,N,…")
+    _option(parser, "coord-check.steps", "--steps", type=_count, default=10, metavar="N")
+    _option(parser, "coord-check.lr", "--lr", type=_positive, default=1e-2, metavar="RATE")
+    _option(parser, "coord-check.seeds", "--seeds", type=_count, default=1, metavar="N")
+    _option(parser, "coord-check.output", "-o", "--output", type=_path, metavar="FILE.svg")
+    _flag(parser, "shrink.overwrite", "--overwrite")
+    _format(parser)
+
+
+def _text_source(parser: Parser) -> None:
+    _option(parser, "data.data", "--data", default="python-stdlib", metavar="SOURCE")
+    _option(parser, "data.text-column", "--text-column", metavar="NAME")
+    _option(parser, "data.tokenizer", "--tokenizer", type=_path, metavar="DIR")
+
+
 def _demo(parser: Parser, place: Place) -> None:
     _spec(parser, place)
     parser.set_defaults(default_spec="arch_beginner_llama")
@@ -178,6 +233,19 @@ def _show(parser: Parser, place: Place) -> None:
     _spec(parser, place)
 
 
+def _browse(parser: Parser, _: Place) -> None:
+    _option(parser, "root.out", "--out", metavar="NAME")
+
+
+def _edit(parser: Parser, place: Place) -> None:
+    _spec(parser, place)
+
+
+def _lang(parser: Parser, _: Place) -> None:
+    choices = "|".join(i18n.LANGUAGES)
+    parser.add_argument("language", nargs="?", choices=i18n.LANGUAGES, metavar=choices, help=_text("lang.language"))
+
+
 _ABOUT_A_SPEC: dict[str, Callable[[Parser, Place], None]] = {
     "validate": _validate,
     "explain": _explain,
@@ -185,12 +253,15 @@ _ABOUT_A_SPEC: dict[str, Callable[[Parser, Place], None]] = {
     "compile": _compile,
     "shrink": _shrink,
     "draw": _draw,
+    "train": _train,
+    "data": _data,
+    "coord-check": _coord_check,
 }
-_ABOUT_OTHER_THINGS = {"import": _import, "schema": _schema, "presets": _presets}
+_ABOUT_OTHER_THINGS = {"watch": _watch, "import": _import, "schema": _schema, "presets": _presets}
 COMMANDS = {
     Place.SHELL: _ABOUT_A_SPEC | _ABOUT_OTHER_THINGS | {"demo": _demo},
-    Place.LINE: _ABOUT_A_SPEC | _ABOUT_OTHER_THINGS,
-    Place.CELL: {"show": _show} | _ABOUT_A_SPEC,
+    Place.LINE: _ABOUT_A_SPEC | _ABOUT_OTHER_THINGS | {"browse": _browse, "edit": _edit, "lang": _lang},
+    Place.CELL: {"show": _show} | _ABOUT_A_SPEC | {"edit": _edit},
 }
 """The commands of each place, in the order of `--help`."""
 
@@ -198,13 +269,15 @@ COMMANDS = {
 # What the commands share.
 
 
-def _spec(parser: Parser, place: Place) -> None:
+def _spec(parser: Parser, place: Place, *, or_resume: bool = False) -> None:
     if place is not Place.CELL:
         parser.add_argument("spec", metavar="SPEC", nargs="?", help=_text("root.spec"))
         _option(parser, "root.preset", "--preset", metavar="NAME|PATH")
-        parser.set_defaults(needs_spec=True)
+        parser.set_defaults(needs_spec=True, or_resume=or_resume)
     if place is not Place.SHELL:
         _option(parser, "root.out", "--out", metavar="NAME")
+    if place is Place.CELL:
+        _option(parser, "root.save", "--save", type=_path, metavar="FILE")
 
 
 def _format(parser: Parser, *more: str) -> None:
@@ -278,6 +351,27 @@ def _bytes(word: str) -> int:
     return round(float(found[1]) * _BYTES[found[2].upper()])
 
 
+def _counts(word: str) -> tuple[int, ...]:
+    return tuple(_count(part) for part in word.split(","))
+
+
+def _positive(word: str) -> float:
+    try:
+        value = float(word)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):  # refuses NaN as well
+        raise usage("bad-rate", see="eulerstack train --help", value=word)
+    return value
+
+
+def training_options(call: Namespace) -> dict[str, Any]:
+    """What a call of `train` asks of the run, as api.train takes it."""
+    names = ("steps", "tokens", "minutes", "data", "text_column", "tokenizer", "batch", "micro_batch", "length", "lr")
+    asked = {name: getattr(call, name) for name in (*names, "seed", "precision", "checkpointing")}
+    return {**asked, **{name: getattr(call, name) for name in ("run_dir", "resume", "twin", "overwrite")}}
+
+
 def _seconds(word: str) -> float:
     try:
         seconds = float(word)
@@ -303,7 +397,7 @@ def _check_spec(namespace: Namespace, parser: Parser) -> None:
     namespace.spec = namespace.preset if namespace.spec is None else namespace.spec
     if namespace.spec is None:
         namespace.spec = getattr(namespace, "default_spec", None)
-    if namespace.spec is None:
+    if namespace.spec is None and not (namespace.or_resume and namespace.resume and namespace.run_dir):
         raise usage("no-spec", see=see, command=parser.prog)
 
 

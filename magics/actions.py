@@ -8,8 +8,9 @@ from typing import Any
 from IPython.display import display
 
 from eulerstack import api
-from eulerstack.arguments import preset_filter, workload
+from eulerstack.arguments import preset_filter, training_options, workload
 from eulerstack.diagnostics import collect
+from eulerstack.magics.curve import live_curve
 from eulerstack.magics.progress import progress_bar
 from eulerstack.results.shown import Shown
 from eulerstack.results.spec_text import SpecText
@@ -101,6 +102,34 @@ def _draw(call: Namespace, spec: api.Ref) -> Shown:
     return picture
 
 
+def _train(call: Namespace, spec: api.Ref | None) -> Shown:
+    with live_curve() as report:
+        return api.train(spec, wait=not call.detach, report=report, **training_options(call))
+
+
+def _watch(call: Namespace, _: None) -> Shown:
+    run = api.watch(call.run_dir)
+    if call.word:
+        run.directory.say(call.word)
+    if call.follow:
+        with live_curve() as report:
+            run.wait(report)
+    return run
+
+
+def _data(call: Namespace, spec: api.Ref) -> Shown:
+    return api.data(spec, name=call.data, text_column=call.text_column, tokenizer=call.tokenizer)
+
+
+def _coord_check(call: Namespace, spec: api.Ref) -> Shown:
+    found = api.check_coordinates(
+        spec, widths=call.widths, twin=call.twin, steps=call.steps, lr=call.lr, seeds=call.seeds
+    )
+    if call.output:
+        api.write_text(call.output, found.svg(), overwrite=call.overwrite)
+    return found
+
+
 ACTIONS: dict[str, Action] = {
     "show": _show,
     "validate": _validate,
@@ -112,4 +141,8 @@ ACTIONS: dict[str, Action] = {
     "presets": _presets,
     "shrink": _shrink,
     "draw": _draw,
+    "train": _train,
+    "watch": _watch,
+    "data": _data,
+    "coord-check": _coord_check,
 }

@@ -101,7 +101,7 @@ def test_the_readmes_name_every_command_and_every_family(name: str) -> None:
     from eulerstack.interop.families import FAMILIES
 
     text = (ROOT / name).read_text("utf-8")
-    commands = re.findall(r"^\| `([a-z]+)", text, re.MULTILINE)
+    commands = re.findall(r"^\| `([a-z-]+)", text, re.MULTILINE)
     assert [command for command in COMMANDS[Place.SHELL] if command not in commands] == []
     assert [family for family in FAMILIES if not re.search(rf"\b{family}\b", text)] == []
 

@@ -69,6 +69,30 @@ def _draw(call: Namespace) -> int:
     return draw.run(call)
 
 
+def _train(call: Namespace) -> int:
+    from eulerstack.cli import train
+
+    return train.run(call)
+
+
+def _watch(call: Namespace) -> int:
+    from eulerstack.cli import watch
+
+    return watch.run(call)
+
+
+def _data(call: Namespace) -> int:
+    from eulerstack.cli import data
+
+    return data.run(call)
+
+
+def _coord_check(call: Namespace) -> int:
+    from eulerstack.cli import coord_check
+
+    return coord_check.run(call)
+
+
 def _demo(call: Namespace) -> int:
     from eulerstack.cli import demo
 
@@ -85,6 +109,10 @@ COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "presets": _presets,
     "shrink": _shrink,
     "draw": _draw,
+    "train": _train,
+    "watch": _watch,
+    "data": _data,
+    "coord-check": _coord_check,
     "demo": _demo,
 }
 """Each command of the parser and what runs it, loaded when it is called; a test holds the two equal."""

@@ -316,6 +316,9 @@ CATALOGUE: dict[str, Entry] = {
     "data-short": Entry(VALIDATION, see="eulerstack data --help", call=True),
     # training: the loop
     "run-exists": Entry(VALIDATION, see="eulerstack train --help", call=True),
+    "run-elsewhere": Entry(VALIDATION, see="eulerstack train --help", call=True),
+    "resume-as-asked": Entry(VALIDATION, see="eulerstack train --help", call=True),
+    "width-uneven": Entry(COMPATIBILITY, see="eulerstack coord-check --help", call=True),
     "run-missing": Entry(VALIDATION, see="eulerstack train --help", call=True),
     "run-busy": Entry(VALIDATION, see="eulerstack watch --help", call=True),
     "model-foreign": Entry(VALIDATION, see="eulerstack train --help", call=True),

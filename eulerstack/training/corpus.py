@@ -9,6 +9,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+STANDARD_LIBRARY = "python-stdlib"
+"""What this text is called where texts have names."""
+
 HELD_OUT_EVERY = 16
 LEFT_OUT = frozenset(
     {"site-packages", "dist-packages", "test", "tests", "idle_test", "encodings", "pydoc_data", "__pycache__"}

@@ -15,9 +15,8 @@ from typing import Any
 
 from eulerstack.diagnostics import error, reason
 from eulerstack.diagnostics.suggest import nearest
-from eulerstack.training.corpus import standard_library_files
+from eulerstack.training.corpus import STANDARD_LIBRARY, standard_library_files
 
-STANDARD_LIBRARY = "python-stdlib"
 TEXT_COLUMN = "text"
 PARQUET = ".parquet"
 JSON_LINES = (".jsonl", ".ndjson")

@@ -98,11 +98,12 @@ class RunDirectory:
         if not self.exists:
             raise error("run-missing", params={"path": self.path})
 
-    def begin(self, settings: Settings) -> None:
-        """Write down what a new run is asked."""
+    def begin(self, settings: Settings, spec: str) -> None:
+        """Write down what a new run is asked, last of all."""
         self.path.mkdir(parents=True, exist_ok=True)
-        write_aside(self._settings, settings.to_json())
+        write_aside(self.path / "eulerstack.yml", spec)
         self.write_state(State())
+        write_aside(self._settings, settings.to_json())
 
     def settings(self) -> Settings:
         """What the run was asked."""
@@ -184,6 +185,29 @@ class RunDirectory:
                 if attempt < patience:
                     time.sleep(0.05)
         raise error("run-busy", params={"path": self.path})
+
+
+@contextmanager
+def new_run(path: Path, *, overwrite: bool) -> Iterator[RunDirectory]:
+    """The directory of a run that is to begin, empty; removed again where beginning fails.
+
+    With `overwrite` an older run in its place is removed. Raises EulerStackError where one may not be, or if something
+    else is there.
+    """
+    run = RunDirectory(path)
+    if run.exists:
+        if not overwrite:
+            raise error("run-exists", params={"path": path})
+        with run.working():
+            shutil.rmtree(path)
+    elif path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise error("run-elsewhere", params={"path": path})
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        yield run
+    except BaseException:
+        shutil.rmtree(path, ignore_errors=True)
+        raise
 
 
 def write_aside(path: Path, text: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from eulerstack.diagnostics import error
+from eulerstack.training.corpus import STANDARD_LIBRARY
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
@@ -20,21 +21,36 @@ STEPS = 500
 """How long a run is where nothing is said."""
 ENDLESS = 10_000_000
 """More steps than anyone waits for: what a run that ends by the clock may take."""
+HELD_OUT_ROWS = 64
 REPORTS = 10
 """How often in a run held-out text is read and a checkpoint is written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Budget:
-    """How long to train: one of them, or none for the default."""
+class Options:
+    """What a user may ask of a run; None: what `training_hints` or the defaults say.
+
+    One of `steps`, `tokens` and `minutes` says how long it is. `data` and `text_column`: see `data/sources.py`;
+    `tokenizer`: a directory with another tokenizer than the model's own. The rest as in `Settings`.
+    """
 
     steps: int | None = None
     tokens: int | None = None
     minutes: float | None = None
+    data: str = STANDARD_LIBRARY
+    text_column: str | None = None
+    tokenizer: str | None = None
+    batch: int | None = None
+    micro_batch: int | None = None
+    length: int | None = None
+    lr: float | None = None
+    seed: int | None = None
+    precision: Precision = "auto"
+    checkpointing: bool | None = None
 
     def check(self) -> None:
-        """Raise ValidationError where more than one says it."""
-        named = [f"--{name}" for name, value in asdict(self).items() if value is not None]
+        """Raise ValidationError where more than one says how long to train."""
+        named = [f"--{name}" for name in ("steps", "tokens", "minutes") if getattr(self, name) is not None]
         if len(named) > 1:
             raise error("several-budgets", params={"first": named[0], "second": named[1]})
 
@@ -87,61 +103,44 @@ def read_config(model: str | Path) -> dict[str, Any]:
     return config
 
 
-def settings_for(
-    model: str | Path,
-    budget: Budget,
-    *,
-    data: str,
-    text_column: str | None = None,
-    tokenizer: str | None = None,
-    batch: int | None = None,
-    micro_batch: int | None = None,
-    length: int | None = None,
-    lr: float | None = None,
-    lr_factor: float = 1.0,
-    seed: int | None = None,
-    precision: Precision = "auto",
-    checkpointing: bool | None = None,
-    log_every: int = 1,
-    held_out_rows: int = 64,
-) -> Settings:
-    """The settings of a run on a compiled directory: what is given, else `training_hints`, else the defaults.
+def settings_for(model: str | Path, options: Options, *, lr_factor: float = 1.0) -> Settings:
+    """The settings of a run on a compiled directory: what is asked, else `training_hints`, else the defaults.
 
-    `lr_factor` multiplies the hints' learning rate. Raises ValidationError for settings that the model cannot follow.
+    `lr_factor` multiplies the hints' learning rate. Raises ValidationError for what the model cannot follow.
     """
     config = read_config(model)
     hints, longest = config["training_hints"], config["max_position_embeddings"]
-    length, batch = length or min(LENGTH, longest), batch or BATCH
+    length, batch = options.length or min(LENGTH, longest), options.batch or BATCH
     if length > longest:
         raise error("rows-too-long", params={"length": length, "longest": longest})
-    words = Path(tokenizer or model)
-    if tokenizer is None and not any((words / name).is_file() for name in TOKENIZERS):
+    words = Path(options.tokenizer or model)
+    if options.tokenizer is None and not any((words / name).is_file() for name in TOKENIZERS):
         raise error("tokenizer-missing", params={"path": model})
-    steps = _steps(budget, batch * length)
+    steps = _steps(options, batch * length)
     return Settings(
         model=str(Path(model).resolve()),
         tokenizer=str(words.resolve() if words.exists() else words),
-        data=str(Path(data).resolve()) if Path(data).exists() else data,
-        text_column=text_column,
+        data=str(Path(options.data).resolve()) if Path(options.data).exists() else options.data,
+        text_column=options.text_column,
         steps=steps,
-        seconds=None if budget.minutes is None else budget.minutes * 60,
+        seconds=None if options.minutes is None else options.minutes * 60,
         batch=batch,
-        micro_batch=micro_batch,
+        micro_batch=options.micro_batch,
         length=length,
-        lr=lr or hints["lr_peak"] * lr_factor,
-        seed=hints["seed"] if seed is None else seed,
-        precision=precision,
-        checkpointing=hints["checkpointing"] if checkpointing is None else checkpointing,
+        lr=options.lr or hints["lr_peak"] * lr_factor,
+        seed=hints["seed"] if options.seed is None else options.seed,
+        precision=options.precision,
+        checkpointing=hints["checkpointing"] if options.checkpointing is None else options.checkpointing,
         report_every=max(1, steps // REPORTS),
-        log_every=log_every,
-        held_out_rows=held_out_rows,
+        log_every=1,
+        held_out_rows=HELD_OUT_ROWS,
     )
 
 
-def _steps(budget: Budget, tokens_per_step: int) -> int:
-    budget.check()
-    if budget.minutes is not None:
+def _steps(options: Options, tokens_per_step: int) -> int:
+    options.check()
+    if options.minutes is not None:
         return ENDLESS
-    if budget.tokens is not None:
-        return math.ceil(budget.tokens / tokens_per_step)
-    return budget.steps or STEPS
+    if options.tokens is not None:
+        return math.ceil(options.tokens / tokens_per_step)
+    return options.steps or STEPS

@@ -7,7 +7,7 @@ import yaml
 
 from eulerstack import api
 from eulerstack.training.loop.directory import RunDirectory
-from eulerstack.training.loop.settings import Budget, settings_for
+from eulerstack.training.loop.settings import Options, settings_for
 from tests.runtime.models import layer, moe, spec
 from tests.training.data.words import write_documents
 
@@ -52,9 +52,9 @@ def begun(model: Path, path: Path, *, steps: int = 6, **keys) -> RunDirectory:
     """A run of a few steps on forty little documents, which reports after every second step."""
     data = write_documents(path.parent / "text")
     written = {"data": str(data), "length": 16, "batch": 4, "lr": 1e-2} | keys
-    settings = settings_for(model, Budget(steps=steps), **written)
+    settings = settings_for(model, Options(steps=steps, **written))
     run = RunDirectory(path)
-    run.begin(replace(settings, report_every=2, held_out_rows=4))
+    run.begin(replace(settings, report_every=2, held_out_rows=4), (model / "eulerstack.yml").read_text("utf-8"))
     return run
 
 

@@ -1,0 +1,78 @@
+"""`eulerstack train`: a run in this process, which torchrun or accelerate may have started several times."""
+
+import sys
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from eulerstack import api, i18n
+from eulerstack.arguments import training_options
+from eulerstack.cli import terminal
+from eulerstack.results.training_run import TrainingRun
+from eulerstack.training import fresh
+from eulerstack.training.loop.settings import ENDLESS, Settings
+
+TOLD = 20
+"""How many losses are printed along the way where there is no bar."""
+
+
+def run(call: Namespace) -> int:
+    """0 when the run is finished or stopped. A wrong spec or call raises, and so does what ends a run."""
+    fresh.check_installed()
+    from eulerstack.training.loop.processes import is_first, once
+    from eulerstack.training.loop.run import run as train
+
+    spec = call.spec if call.spec is None else terminal.spec(call.spec)
+    path = once(lambda: api.begin_run(spec, **training_options(call)))
+    done = TrainingRun(path)
+    with _progress(done.settings, quiet=not is_first() or call.format == "json") as (prepared, report):
+        train(path, report=report, prepared=prepared)
+    if not is_first():
+        return 0
+    if call.format == "json":
+        terminal.write_json(done.to_dict())
+    else:
+        terminal.show(done)
+    return 0
+
+
+@contextmanager
+def _progress(
+    settings: Settings, *, quiet: bool
+) -> Iterator[tuple[Callable[[int, int], None], Callable[[dict[str, Any]], None]]]:
+    """A bar over the steps or the time on a terminal; elsewhere a line now and then."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = terminal.console(sys.stderr)
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[loss]}"), TimeElapsedColumn())
+    by_clock = settings.steps >= ENDLESS
+    total = settings.seconds if by_clock else float(settings.steps)
+    due = 0.0
+    with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
+        task = bar.add_task(i18n.text("training", "demo.loading"), total=None, loss="")
+
+        def prepared(done: int, size: int) -> None:
+            bar.update(task, description=i18n.text("training", "run.tokenising"), total=size, completed=done)
+
+        def report(values: dict[str, Any]) -> None:
+            nonlocal due
+            line = told(values)
+            done = values.get("seconds", due) if by_clock else float(values["step"])
+            bar.update(task, description=i18n.text("training", "demo.training"), total=total, completed=done, loss=line)
+            if "held_out" in values or done >= due:
+                if not quiet:
+                    console.print(line)
+                due = max(due, done) + (total or 1.0) / TOLD if "loss" in values else due
+
+        yield prepared, report
+
+
+def told(values: dict[str, Any]) -> str:
+    """One line of metrics in words."""
+    if "held_out" in values:
+        texts = {"step": values["step"], "loss": f"{values['held_out']:.3f}", "bits": f"{values['bits_per_byte']:.3f}"}
+        return i18n.text("training", "run.held-out-line", **texts)
+    texts = {"step": values["step"], "loss": f"{values['loss']:.3f}"}
+    speed = f"{values['tokens_per_second']:,.0f} {i18n.text('training', 'run.tokens-per-second')}"
+    return f"{i18n.text('training', 'demo.loss', **texts)}  {speed}"
