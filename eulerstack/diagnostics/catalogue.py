@@ -329,6 +329,15 @@ CATALOGUE: dict[str, Entry] = {
     "bad-rate": Entry(VALIDATION, see="eulerstack train --help", call=True),
     "loss-not-finite": Entry(COMPILE, see="eulerstack train --help"),
     "memory-exhausted": Entry(COMPILE, see="eulerstack train --help", call=True),
+    # training: ablations
+    "study-key": Entry(VALIDATION, see="eulerstack ablate --help"),
+    "study-missing": Entry(VALIDATION, see="eulerstack ablate --help"),
+    "study-value": Entry(VALIDATION, see="eulerstack ablate --help"),
+    "study-task": Entry(VALIDATION, see="eulerstack ablate --help"),
+    "study-impossible": Entry(VALIDATION, see="eulerstack ablate --help"),
+    "study-two-budgets": Entry(VALIDATION, see="eulerstack ablate --help"),
+    "study-size": Entry(VALIDATION, see="eulerstack ablate --help"),
+    "study-grid": Entry(VALIDATION, see="eulerstack ablate --help"),
     # training: the demo
     "bad-seconds": Entry(VALIDATION, see="eulerstack demo --help", call=True),
     "training-needs": Entry(COMPILE, see="eulerstack demo --help", call=True),

@@ -6,7 +6,7 @@ from eulerstack.training.tasks.fuzzy import FuzzyRecall
 from eulerstack.training.tasks.memorisation import Memorisation
 from eulerstack.training.tasks.multi_query import MultiQueryRecall
 from eulerstack.training.tasks.recall import InContextRecall, NoisyRecall
-from eulerstack.training.tasks.task import IGNORED, Examples, Split, Task, accuracy
+from eulerstack.training.tasks.task import IGNORED, Examples, ImpossibleTask, Split, Task, accuracy
 from eulerstack.training.tasks.text import Text
 
 TASKS: dict[str, type[Task]] = {
@@ -27,6 +27,7 @@ __all__ = [
     "Compression",
     "Examples",
     "FuzzyRecall",
+    "ImpossibleTask",
     "InContextRecall",
     "Memorisation",
     "MultiQueryRecall",

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from eulerstack.training.tasks.task import IGNORED, Examples, Split, Task
+from eulerstack.training.tasks.task import IGNORED, Examples, Problem, Split, Task, loud, narrow, short
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,12 +31,12 @@ class Compression(Task):
     def _clean(self) -> int:
         return self.vocab_size - 1 - self.noise_tokens
 
-    def _problem(self) -> str | None:
-        if self._clean < 2 or self.length < 2:
-            return f"a vocabulary of {self.vocab_size} and length {self.length} hold nothing to compress"
-        if not 0 <= self.noise < 1 or (self.noise and not self.noise_tokens):
-            return f"noise {self.noise} needs noise_tokens, and lies in [0, 1)"
-        return None
+    def _problem(self) -> Problem | None:
+        return (
+            narrow(self.vocab_size, 3 + self.noise_tokens)
+            or short(self.length, 2)
+            or loud(self.noise, self.noise_tokens)
+        )
 
     def _examples(self, rows: int, rng: np.random.Generator, split: Split) -> Examples:
         inputs = rng.integers(0, self._clean, (rows, self.length))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eulerstack.training.tasks.task import IGNORED, Examples, Split, Task
+from eulerstack.training.tasks.task import IGNORED, Examples, Problem, Split, Task, narrow, short
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,12 +24,8 @@ class SelectiveCopying(Task):
         """One of the tokens that are copied."""
         return 1 / (self.vocab_size - 2)
 
-    def _problem(self) -> str | None:
-        if self.vocab_size < 4:
-            return f"a vocabulary of {self.vocab_size} has no two tokens to copy beside the blank and the question"
-        if self.copy < 1 or self.length < 2 * self.copy + 1:
-            return f"length {self.length} does not hold {self.copy} tokens, a question and as many answers"
-        return None
+    def _problem(self) -> Problem | None:
+        return narrow(self.vocab_size, 4) or short(self.length, 2 * self.copy + 1)
 
     def _examples(self, rows: int, rng: np.random.Generator, split: Split) -> Examples:
         asks, blank = self.vocab_size - 1, self.vocab_size - 2

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eulerstack.training.tasks.task import IGNORED, Examples, Split, Task
+from eulerstack.training.tasks.task import IGNORED, Examples, Problem, Split, Task, narrow, short
 
 Motif = tuple[int, ...]
 
@@ -35,12 +35,8 @@ class FuzzyRecall(Task):
     def _keys(self) -> int:
         return self._pad // 2
 
-    def _problem(self) -> str | None:
-        if self.motif < 1 or self._keys < self.motif:
-            return f"a vocabulary of {self.vocab_size} has {self._keys} tokens for keys of {self.motif} distinct ones"
-        if self.length < 4 * self.motif:
-            return f"length {self.length} does not hold two pairs of {2 * self.motif} tokens"
-        return None
+    def _problem(self) -> Problem | None:
+        return narrow(self.vocab_size, 2 * self.motif + 1) or short(self.length, 4 * self.motif)
 
     def _examples(self, rows: int, rng: np.random.Generator, split: Split) -> Examples:
         inputs = np.full((rows, self.length), self._pad)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eulerstack.training.tasks.task import IGNORED, Examples, Split, Task
+from eulerstack.training.tasks.task import IGNORED, Examples, Problem, Split, Task, narrow, odd, short
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,12 +35,8 @@ class Memorisation(Task):
         values = np.random.default_rng(self.map_seed).permutation(np.arange(self._keys, self.vocab_size - 1))
         return values[: self._keys]
 
-    def _problem(self) -> str | None:
-        if self.vocab_size < 5:
-            return f"a vocabulary of {self.vocab_size} has no two keys"
-        if self.length < 2 or self.length % 2:
-            return f"length {self.length} is not an even number of at least 2"
-        return None
+    def _problem(self) -> Problem | None:
+        return narrow(self.vocab_size, 5) or short(self.length, 2) or odd(self.length)
 
     def _examples(self, rows: int, rng: np.random.Generator, split: Split) -> Examples:
         keys = rng.integers(0, self._keys, (rows, self.length // 2))

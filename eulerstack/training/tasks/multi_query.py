@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eulerstack.training.tasks.task import IGNORED, Examples, Split, Task, distinct
+from eulerstack.training.tasks.task import IGNORED, Examples, Problem, Split, Task, distinct, narrow, odd, short
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,12 +28,8 @@ class MultiQueryRecall(Task):
         """One of the values that the row shows."""
         return 1 / self.pairs
 
-    def _problem(self) -> str | None:
-        if self.length % 2 or self.pairs < 1 or 4 * self.pairs > self.length:
-            return f"{self.pairs} pairs need an even length of at least {4 * self.pairs}, not {self.length}"
-        if self.vocab_size // 2 - 1 < self.pairs:
-            return f"a vocabulary of {self.vocab_size} has no {self.pairs} keys"
-        return None
+    def _problem(self) -> Problem | None:
+        return odd(self.length) or short(self.length, 4 * self.pairs) or narrow(self.vocab_size, 2 * self.pairs + 2)
 
     def _examples(self, rows: int, rng: np.random.Generator, split: Split) -> Examples:
         half, shown = self.vocab_size // 2, 2 * self.pairs

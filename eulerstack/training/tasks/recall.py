@@ -4,7 +4,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eulerstack.training.tasks.task import IGNORED, Examples, Split, Task, next_tokens
+from eulerstack.training.tasks.task import (
+    IGNORED,
+    Examples,
+    Problem,
+    Split,
+    Task,
+    loud,
+    narrow,
+    next_tokens,
+    odd,
+    short,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,16 +44,13 @@ class InContextRecall(Task):
     def _keys(self) -> int:
         return self._clean // 2
 
-    def _problem(self) -> str | None:
-        if self.length < 4 or self.length % 2:
-            return f"length {self.length} is not an even number of at least 4"
-        if self._clean < 4:
-            return (
-                f"of a vocabulary of {self.vocab_size}, {self._clean} tokens are left for keys and values; 4 are needed"
-            )
-        if not 0 <= self.noise < 1 or (self.noise and not self.noise_tokens):
-            return f"noise {self.noise} needs noise_tokens, and lies in [0, 1)"
-        return None
+    def _problem(self) -> Problem | None:
+        return (
+            short(self.length, 4)
+            or odd(self.length)
+            or narrow(self.vocab_size, 4 + self.noise_tokens)
+            or loud(self.noise, self.noise_tokens)
+        )
 
     def _examples(self, rows: int, rng: np.random.Generator, split: Split) -> Examples:
         pairs = self.length // 2

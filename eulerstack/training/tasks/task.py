@@ -6,6 +6,8 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
+from eulerstack import i18n
+
 IGNORED = -100
 """The label where nothing is asked, which torch's cross-entropy leaves out."""
 
@@ -26,6 +28,38 @@ class Examples:
         return len(self.inputs)
 
 
+Problem = tuple[Literal["short", "odd", "vocabulary", "noise"], dict[str, float]]
+"""What is wrong with settings: the name of a text, and its numbers."""
+
+
+class ImpossibleTask(ValueError):  # noqa: N818 (it says what is wrong with the settings)
+    """Settings that make no task; told in the current language."""
+
+    def __init__(self, problem: Problem):
+        key, numbers = problem
+        super().__init__(i18n.text("ablation", f"problem.{key}", **numbers))
+
+
+def short(length: int, least: int) -> Problem | None:
+    """The problem of a length below `least`."""
+    return ("short", {"length": length, "least": least}) if length < least else None
+
+
+def odd(length: int) -> Problem | None:
+    """The problem of a length that does not divide into pairs."""
+    return ("odd", {"length": length}) if length % 2 else None
+
+
+def narrow(vocab_size: int, least: int) -> Problem | None:
+    """The problem of a vocabulary below `least`."""
+    return ("vocabulary", {"vocab_size": vocab_size, "least": least}) if vocab_size < least else None
+
+
+def loud(noise: float, noise_tokens: int) -> Problem | None:
+    """The problem of a share of noise that is none, or has no tokens."""
+    return None if 0 <= noise < 1 and (not noise or noise_tokens > 0) else ("noise", {"noise": noise})
+
+
 @dataclass(frozen=True, kw_only=True)
 class Task(ABC):
     """A task with its settings. `train` and `test` are how many rows the publication uses."""
@@ -41,7 +75,7 @@ class Task(ABC):
 
     def __post_init__(self) -> None:
         if problem := self._problem():
-            raise ValueError(problem)
+            raise ImpossibleTask(problem)
 
     @property
     @abstractmethod
@@ -56,8 +90,8 @@ class Task(ABC):
     def _examples(self, rows: int, rng: np.random.Generator, split: Split) -> Examples: ...
 
     @abstractmethod
-    def _problem(self) -> str | None:
-        """Why there is no task with these settings."""
+    def _problem(self) -> Problem | None:
+        """Why there is no task with these settings, None where there is one."""
 
 
 def accuracy(predicted: np.ndarray, labels: np.ndarray) -> float:

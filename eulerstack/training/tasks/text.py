@@ -6,10 +6,11 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
+from eulerstack.diagnostics import error
 from eulerstack.training.data.sources import STANDARD_LIBRARY, open_source
 from eulerstack.training.data.split import split as parted
 from eulerstack.training.data.store import unigram_loss
-from eulerstack.training.tasks.task import Examples, Split, Task, next_tokens
+from eulerstack.training.tasks.task import Examples, Problem, Split, Task, narrow, next_tokens, short
 
 BYTES = 256
 END = BYTES
@@ -38,18 +39,15 @@ class Text(Task):
         train, held_out = _streams(self.data, self.limit)
         return unigram_loss(np.bincount(train, minlength=self.vocab_size), held_out)
 
-    def _problem(self) -> str | None:
-        if self.vocab_size <= END:
-            return f"a vocabulary of {self.vocab_size} does not hold {END + 1} bytes and end of text"
-        if self.length < 2:
-            return f"length {self.length} has no next token"
-        return None
+    def _problem(self) -> Problem | None:
+        return narrow(self.vocab_size, BYTES + 1) or short(self.length, 2)
 
     def _examples(self, rows: int, rng: np.random.Generator, split: Split) -> Examples:
         train, held_out = _streams(self.data, self.limit)
         stream = train if split == "train" else held_out
         if len(stream) <= self.length:
-            raise ValueError(f"{self.data} has a part of only {len(stream)} bytes, less than one row of {self.length}")
+            params = {"name": self.data, "tokens": len(stream), "length": self.length}
+            raise error("data-short", params=params)
         starts = rng.integers(0, len(stream) - self.length, rows)
         tokens = stream[starts[:, None] + np.arange(self.length)].astype(np.int64)
         return Examples(tokens, next_tokens(tokens))
