@@ -6,6 +6,7 @@ both languages one after the other. Nothing else may stand in a source.
 
     python tutorials/build.py             write the notebooks, outputs kept where the code has not changed
     python tutorials/build.py --execute   execute them and write what they show
+    python tutorials/build.py NAME ...    only these: quickstart, mixers/02_mamba
 """
 
 import argparse
@@ -115,6 +116,11 @@ def sources() -> list[Path]:
     return sorted((HERE / "sources").rglob("*.md"))
 
 
+def name(source: Path) -> str:
+    """What a tutorial is called: its source's place without the ending, `mixers/02_mamba`."""
+    return source.relative_to(HERE / "sources").with_suffix("").as_posix()
+
+
 def target(source: Path, lang: str) -> Path:
     """Where a source's notebook in one language stands."""
     return (HERE / lang / source.relative_to(HERE / "sources")).with_suffix(".ipynb")
@@ -133,12 +139,15 @@ def main() -> None:
     """Build every notebook."""
     options = argparse.ArgumentParser(description="Build the tutorials' notebooks.")
     options.add_argument("--execute", action="store_true", help="run them and write what they show")
-    run = options.parse_args().execute
+    options.add_argument("names", nargs="*", choices=[*map(name, sources()), []], metavar="NAME", help="default: all")
+    chosen = options.parse_args()
     for source in sources():
+        if chosen.names and name(source) not in chosen.names:
+            continue
         for lang in LANGUAGES:
             path = target(source, lang)
             path.parent.mkdir(parents=True, exist_ok=True)
-            nbformat.write(build(source, lang, run=run), path)
+            nbformat.write(build(source, lang, run=chosen.execute), path)
             print(path.relative_to(HERE.parent))
 
 
