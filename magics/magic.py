@@ -15,9 +15,11 @@ from eulerstack.diagnostics import EulerStackError, Source
 from eulerstack.magics.actions import ACTIONS
 from eulerstack.magics.variables import expand
 from eulerstack.parser import usage
-from eulerstack.results.shown import AboutSpec, Shown
+from eulerstack.results.shown import AboutSpec
 
 MAGIC = "eulerstack"
+NOTEBOOK = ("browse", "edit", "lang")
+"""The commands that only a notebook has."""
 CELL_NAME = "<cell>"
 MAGIC_LINE = "<line>"
 
@@ -28,7 +30,7 @@ class EulerStackMagics(Magics):
 
     @no_var_expand
     @line_cell_magic(MAGIC)  # type: ignore[arg-type]  # IPython's decorators have no types
-    def eulerstack(self, line: str, cell: str | None = None) -> Shown | None:
+    def eulerstack(self, line: str, cell: str | None = None) -> Any:
         """Run a command of EulerStack; over a YAML cell alone: validate, explain and draw it."""
         try:
             lang, words = split_language(_words(expand(line, self._variables, name=MAGIC_LINE, line_offset=0)))
@@ -44,28 +46,37 @@ class EulerStackMagics(Magics):
         assert self.shell is not None, "IPython makes a Magics with its shell"
         return self.shell.user_ns
 
-    def _line(self, words: list[str]) -> Shown | None:
+    def _line(self, words: list[str]) -> Any:
         call = parse(words or ["--help"], Place.LINE)
         return self._finish(call, call.spec if "spec" in call else None)
 
-    def _cell(self, words: list[str], cell: str) -> Shown | None:
+    def _cell(self, words: list[str], cell: str) -> Any:
         bare = not words or (words[0].startswith("-") and words[0] not in ("-h", "--help", "--version"))
         call = parse(["show", *words] if bare else words, Place.CELL)
         if not cell.strip():
             raise usage("cell-empty")
         body = expand(cell, self._variables, name=CELL_NAME, line_offset=1)
+        if getattr(call, "save", None):
+            api.write_text(call.save, body, overwrite=True)
         return self._finish(call, Source(CELL_NAME, body, line_offset=1))
 
-    def _finish(self, call: Namespace, spec: api.Ref | None) -> Shown | None:
+    def _result(self, call: Namespace, spec: api.Ref | None) -> Any:
+        if call.command not in NOTEBOOK:
+            return ACTIONS[call.command](call, spec)
+        from eulerstack.magics.notebook import NOTEBOOK_ACTIONS  # widgets are loaded by who asks for one
+
+        return NOTEBOOK_ACTIONS[call.command](call, spec)
+
+    def _finish(self, call: Namespace, spec: api.Ref | None) -> Any:
         name = getattr(call, "out", None)
         if name is not None and (not name.isidentifier() or keyword.iskeyword(name)):
             raise usage("not-a-name", value=name)
-        result = ACTIONS[call.command](call, spec)
+        result = self._result(call, spec)
         if name is not None:
             self._variables[name] = result
             if isinstance(result, AboutSpec):
                 api.bindings[name] = replace(result.source, name=name)
-        machine = {"json": result.to_dict, "json-schema": getattr(result, "json_schema", None)}
+        machine = {"json": getattr(result, "to_dict", None), "json-schema": getattr(result, "json_schema", None)}
         written = machine.get(getattr(call, "format", "text"))
         if written is None:
             return result

@@ -1,1 +1,6 @@
 """Notebook widgets: views on the API."""
+
+from eulerstack.widgets.preset_browser import PresetBrowser
+from eulerstack.widgets.spec_editor import SpecEditor
+
+__all__ = ["PresetBrowser", "SpecEditor"]

@@ -125,10 +125,14 @@ class Explanation(Tabled, AboutSpec):
 
     def html(self) -> str:
         """Header, table and drawing."""
+        return f"<div>{self.tables()}{self.drawing.inline}</div>"
+
+    def tables(self) -> str:
+        """Header and table as HTML."""
         head = [_label(f"column.{column}") for column in COLUMNS]
         rows = ([cell.replace("  ", "\u2003") for cell in self._cells(row)] for row in self.rows)
         name = html_table([self.model.name, ""], self.facts())
-        return f"<div>{name}{html_table(head, rows, numbers=NUMBERS)}{self.drawing.inline}</div>"
+        return f"{name}{html_table(head, rows, numbers=NUMBERS)}"
 
     def to_dict(self) -> dict[str, Any]:
         """For machines: `name`, `workload`, `params`, `flops` (operations a token), `cache` and `memory` (bytes),
