@@ -14,17 +14,22 @@ LEFT, RIGHT, TOP, BOTTOM = 64, 150, 26, 40
 COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf", "#8c564b", "#7f7f7f")
 SIDE = 220
 """Pixels of the longer side of a picture of a matrix."""
+FEW = 8
+"""Up to so many different x are written beside the axis as they are."""
 LABEL_GAP = 14
 """Pixels between two names at the ends of lines, so that none covers another."""
 
 Points = Sequence[tuple[float, float]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Chart:
     """SVG text that a notebook shows."""
 
     svg: str
+
+    def __repr__(self) -> str:
+        return "<Chart>"
 
     def _repr_svg_(self) -> str:
         return self.svg
@@ -86,6 +91,7 @@ class _Axis:
         self.low, self.high = min(values), max(values)
         if from_zero and not log and self.low >= 0:
             self.low = 0.0
+        self.few = [] if from_zero or len(set(values)) > FEW else sorted(set(values))
         if self.high == self.low:
             self.high = self.low * 2 if log else self.low + 1
 
@@ -94,9 +100,13 @@ class _Axis:
         return self.start + (self.end - self.start) * (value - low) / (high - low)
 
     def ticks(self) -> list[float]:
-        """Five values at equal distances."""
+        """The values themselves where they are few, else round ones on a logarithmic axis, else five equally apart."""
+        if self.few and (self.log or len(self.few) <= FEW // 2):
+            return self.few
         if self.log:
-            return [self.low * (self.high / self.low) ** (k / 4) for k in range(5)]
+            base = 10 if self.high / self.low >= 100 else 2
+            first, last = math.ceil(math.log(self.low, base) - 1e-9), math.floor(math.log(self.high, base) + 1e-9)
+            return [float(base) ** power for power in range(first, last + 1)]
         return [self.low + (self.high - self.low) * k / 4 for k in range(5)]
 
 
