@@ -8,7 +8,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from eulerstack.api import compare, compile, diff, draw, explain, import_model, load, register, shrink, validate
+    from eulerstack.api import (
+        compare,
+        compile,
+        diff,
+        draw,
+        explain,
+        import_model,
+        load,
+        register,
+        shrink,
+        train,
+        validate,
+        watch,
+    )
 
 __version__ = "0.1.5"
 
@@ -23,7 +36,9 @@ __all__ = [
     "load",
     "register",
     "shrink",
+    "train",
     "validate",
+    "watch",
 ]
 
 

@@ -29,9 +29,10 @@ def loss_svg(metrics: Sequence[dict[str, Any]], unigram: float | None, labels: d
         _, y = place(0, unigram)
         parts.append(f'<path d="M{LEFT} {y:.1f}H{right}" stroke="{UNIGRAM}" stroke-dasharray="4 3"/>')
         parts.append(_word(right + 6, y + 4, labels["unigram"], UNIGRAM))
-    points = " ".join("{:.1f},{:.1f}".format(*place(x, y)) for x, y in train)
+    points = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*point) for point in train))
     parts.append(f'<polyline points="{points}" fill="none" stroke="{TRAIN}" stroke-width="1.2"/>')
-    parts += ['<circle cx="{:.1f}" cy="{:.1f}" r="3" fill="{}"/>'.format(*place(*p), HELD_OUT) for p in held_out]
+    dots = (place(*point) for point in held_out)
+    parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{HELD_OUT}"/>' for x, y in dots]
     for name, ends, colour, shift in (("train", train, TRAIN, -4), ("held_out", held_out, HELD_OUT, 12)):
         if ends:
             _, y = place(*ends[-1])

@@ -80,23 +80,22 @@ class TrainingRun(Tabled):
     def facts(self) -> list[tuple[str, str]]:
         """A label and what it says, what is not known yet left out."""
         state, settings = self.state, self.settings
-        rows: list[tuple[str, str | None]] = [
-            ("status", _text(f"status.{state.status}")),
-            ("directory", str(self.path)),
-            ("data", settings.data),
-            ("parameters", state.parameters and f"{short(state.parameters)} ({state.parameters:,})"),
-            ("device", state.device and _device(state)),
-            ("steps", _steps(state, settings)),
-            ("tokens", f"{state.tokens:,}"),
-            ("speed", state.tokens_per_second and _speed(state)),
-            ("memory", state.peak_memory and size(state.peak_memory)),
-            ("loss", state.loss and _nats(state.loss)),
-            ("before", state.before and _nats(state.before)),
-            ("unigram", state.unigram and _nats(state.unigram)),
-            ("held-out", state.held_out and _held_out(state)),
-            ("best", state.best and _text("best-at", nats=_nats(state.best), step=state.best_step)),
-        ]
-        return [(_text(f"row.{key}"), str(value)) for key, value in rows if value]
+        losses = {"loss": state.loss, "before": state.before, "unigram": state.unigram}
+        rows: dict[str, str | None] = {
+            "status": _text(f"status.{state.status}"),
+            "directory": str(self.path),
+            "data": settings.data,
+            "parameters": f"{short(state.parameters)} ({state.parameters:,})" if state.parameters else None,
+            "device": _device(state) if state.device else None,
+            "steps": _steps(state, settings),
+            "tokens": f"{state.tokens:,}",
+            "speed": _speed(state) if state.tokens_per_second else None,
+            "memory": size(state.peak_memory) if state.peak_memory else None,
+            **{key: None if loss is None else _nats(loss) for key, loss in losses.items()},
+            "held-out": None if state.held_out is None else _held_out(state, state.held_out),
+            "best": None if state.best is None else _text("best-at", nats=_nats(state.best), step=state.best_step),
+        }
+        return [(_text(f"row.{key}"), told) for key, told in rows.items() if told is not None]
 
     def verdict(self) -> str:
         """Whether the model learned, in a sentence; empty before held-out text was read, what went wrong if it did."""
@@ -109,7 +108,8 @@ class TrainingRun(Tabled):
 
     def routers(self) -> list[tuple[str, str, str]]:
         """For each router, by its last report: its name, its busiest expert's load over the mean, a token's entropy."""
-        last = next((line["routers"] for line in reversed(self.metrics) if "routers" in line), {})
+        lines = [line for line in self.metrics if "routers" in line]
+        last: dict[str, Any] = lines[-1]["routers"] if lines else {}
         return [
             (name, f"{max(said['load']) * len(said['load']):.2f}", f"{said['entropy']:.3f}")
             for name, said in last.items()
@@ -167,8 +167,8 @@ def _speed(state: State) -> str:
     return told if state.mfu is None else f"{told} · MFU {state.mfu:.1%}"
 
 
-def _held_out(state: State) -> str:
-    return f"{_nats(state.held_out or 0)} · {_text('bits-per-byte', bits=f'{state.bits_per_byte:.3f}')}"
+def _held_out(state: State, loss: float) -> str:
+    return f"{_nats(loss)} · {_text('bits-per-byte', bits=f'{state.bits_per_byte:.3f}')}"
 
 
 def _nats(loss: float) -> str:

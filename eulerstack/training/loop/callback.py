@@ -116,9 +116,9 @@ class RunCallback(TrainerCallback):
         if time.monotonic() - self._told > 0.5:
             self._tell()
 
-    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **keys: Any) -> None:
+    def on_evaluate(self, args: Any, state: Any, control: Any, **keys: Any) -> None:
         """One report on held-out text."""
-        loss, bits = metrics["eval_loss"], metrics["eval_bits_per_byte"]
+        loss, bits = keys["metrics"]["eval_loss"], keys["metrics"]["eval_bits_per_byte"]
         self.is_best = self.state.best is None or loss < self.state.best
         self.state = replace(self.state, held_out=loss, bits_per_byte=bits, step=state.global_step)
         if self.is_best:

@@ -84,6 +84,8 @@ class RouterWatch:
                 }
                 for name, load in self.loads.items()
             }
-        for sums in (self.loads, self.entropies, self.objectives, self.forwards):
-            sums.clear()
+        self.loads.clear()
+        self.entropies.clear()
+        self.objectives.clear()
+        self.forwards.clear()
         return said

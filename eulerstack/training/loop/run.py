@@ -97,7 +97,7 @@ class _Run:
         with _interruptible(callback):
             try:
                 if self.checkpoint is None:  # what the model scores before it has learned anything
-                    before = trainer.held_out.loss(trainer.model, trainer.args.device)
+                    before = trainer.held_out.loss(trainer.trained, trainer.args.device)
                     callback.state = replace(callback.state, before=before)
                 trainer.train(resume_from_checkpoint=str(self.checkpoint) if self.checkpoint else None)
             except NotFinite as found:

@@ -33,10 +33,17 @@ class LoopTrainer(Trainer):
         self.remove_callback(PrinterCallback)  # our own reports tell, and nothing else
         self.settings, self.held_out, self.pace = settings, held_out, pace
 
+    @property
+    def trained(self) -> PreTrainedModel:
+        """The model, whatever it is wrapped in."""
+        model = self.accelerator.unwrap_model(self.model)
+        assert isinstance(model, PreTrainedModel)
+        return model
+
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         """Over the model's own groups, before it is wrapped."""
         if self.optimizer is None:
-            self.optimizer = build_optimizer(self.model, self.settings.lr)
+            self.optimizer = build_optimizer(self.trained, self.settings.lr)
         return self.optimizer
 
     def create_scheduler(
@@ -44,7 +51,9 @@ class LoopTrainer(Trainer):
     ) -> torch.optim.lr_scheduler.LRScheduler:
         """By the run's pace."""
         if self.lr_scheduler is None:
-            self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer or self.optimizer, self.pace.factor)
+            self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(
+                optimizer or self.create_optimizer(), self.pace.factor
+            )
             self._created_lr_scheduler = True
         return self.lr_scheduler
 
@@ -60,14 +69,14 @@ class LoopTrainer(Trainer):
         if not self._everywhere(bool(loss.isfinite())):
             self._explain(inputs)
         if self.accelerator.sync_gradients and self.accelerator.scaler is None:
-            gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+            gradients = [p.grad for p in self.trained.parameters() if p.grad is not None]
             if not self._everywhere(bool(torch.nn.utils.get_total_norm(gradients).isfinite())):
-                raise NotFinite(self.state.global_step + 1, "gradient", bad_gradient(self.model) or "loss")
+                raise NotFinite(self.state.global_step + 1, "gradient", bad_gradient(self.trained) or "loss")
         return loss
 
     def evaluate(self, *args: Any, **keys: Any) -> dict[str, float]:
         """The loss on held-out text, which no padding or auxiliary loss touches."""
-        loss = self.held_out.loss(self.model, self.args.device)
+        loss = self.held_out.loss(self.trained, self.args.device)
         metrics = {"eval_loss": loss, "eval_bits_per_byte": self.held_out.bits_per_byte(loss)}
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
@@ -75,9 +84,9 @@ class LoopTrainer(Trainer):
     def _explain(self, inputs: dict[str, torch.Tensor]) -> None:
         """Raise NotFinite with the first place that shows it."""
         step = self.state.global_step + 1
-        if name := bad_parameter(self.model):
+        if name := bad_parameter(self.trained):
             raise NotFinite(step, "parameters", name)
-        place = bad_module(self.model, self._prepare_inputs(inputs))
+        place = bad_module(self.trained, self._prepare_inputs(inputs))
         raise NotFinite(step, "loss", place or "loss")
 
     def _everywhere(self, fine: bool) -> bool:
