@@ -5,7 +5,7 @@ import json
 import pytest
 
 from eulerstack import api
-from eulerstack.compiler import config, config_dict, runtime_config, runtime_json, spec_from_config
+from eulerstack.compiler import config_dict, runtime_config, runtime_json, spec_from_config
 from eulerstack.compiler.tokenizer import SpecialIds
 from eulerstack.ir import Model, laws, to_plain
 from eulerstack.ir.yaml_text import dump
@@ -59,14 +59,12 @@ def test_the_spec_comes_back_out_of_its_config(text: str) -> None:
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_every_preset_comes_back_out_of_its_config(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(config, "laws", lambda lowered: {})
+def test_every_preset_comes_back_out_of_its_config(name: str) -> None:
     lowered = api.load(name).model
     assert model(dump(spec_from_config(through_json(lowered)))) == lowered
 
 
-def test_the_whole_language_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(config, "laws", lambda lowered: {})
+def test_the_whole_language_comes_back() -> None:
     lowered = model(EVERYTHING)
     found = through_json(lowered)
     assert found["v1_extensions"]["schedule_kinds"] == ["integrator", "parallel", "plain"]
@@ -96,8 +94,7 @@ def test_huggingface_names() -> None:
     assert expected.items() <= found.items()
 
 
-def test_rope_scaling_bears_transformers_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(config, "laws", lambda lowered: {})
+def test_rope_scaling_bears_transformers_names() -> None:
     found = config_dict(model(EVERYTHING))["rope_parameters"]
     expected = {"rope_type": "yarn", "rope_theta": 10000.0, "factor": 4.0, "original_max_position_embeddings": 16}
     assert expected.items() <= found.items()
