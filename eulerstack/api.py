@@ -330,18 +330,26 @@ def data(
     tokenizer: str | None = None,
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> "DataPage":
+    bpe: int | None = None,
     """What the text called `name` holds for the tokenizer of a spec or a compiled directory, or for another.
 
-    Its tokens are made where they are not kept yet. Raises EulerStackError for a wrong spec, and where the text or the
-    tokenizer is missing.
+    With `bpe` a byte-level BPE tokenizer of so many tokens is trained on it first, and written to the directory
+    `tokenizer`. Tokens are made where they are not kept yet. Raises EulerStackError for a wrong spec, and where text or
+    tokenizer are missing.
     """
     from eulerstack.results.data_page import DataPage
     from eulerstack.training.data.look import look
 
+    from eulerstack.training.data import open_source
+    from eulerstack.training.data.bpe import train_bpe
     compiled = _compiled_directory(ref)
     model = load(ref if compiled is None else compiled / SPEC_FILE).model
     store, sample = look(model, compiled, name, text_column, tokenizer, report)
     return DataPage(store, sample, model.vocab_size)
+    if bpe is not None:
+        if tokenizer is None:
+            raise error("bpe-where")
+        train_bpe(open_source(name, text_column), bpe, Path(tokenizer))
 
 
 def check_coordinates(

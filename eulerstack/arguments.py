@@ -199,6 +199,7 @@ def _watch(parser: Parser, _: Place) -> None:
 def _data(parser: Parser, place: Place) -> None:
     _spec(parser, place)
     _text_source(parser)
+    _option(parser, "data.bpe", "--bpe", type=_count, metavar="N")
     _format(parser)
 
 

@@ -118,7 +118,7 @@ def _watch(call: Namespace, _: None) -> Shown:
 
 
 def _data(call: Namespace, spec: api.Ref) -> Shown:
-    return api.data(spec, name=call.data, text_column=call.text_column, tokenizer=call.tokenizer)
+    return api.data(spec, name=call.data, text_column=call.text_column, tokenizer=call.tokenizer, bpe=call.bpe)
 
 
 def _coord_check(call: Namespace, spec: api.Ref) -> Shown:

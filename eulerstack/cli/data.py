@@ -21,6 +21,7 @@ def run(call: Namespace) -> int:
             name=call.data,
             text_column=call.text_column,
             tokenizer=call.tokenizer,
+            bpe=call.bpe,
             report=lambda done, size: bar.update(task, total=size, completed=done),
         )
     if call.format == "json":

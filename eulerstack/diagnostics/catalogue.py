@@ -313,6 +313,8 @@ CATALOGUE: dict[str, Entry] = {
     "data-unavailable": Entry(COMPILE, see="eulerstack data --help", call=True),
     "data-needs": Entry(COMPILE, see="eulerstack data --help", call=True),
     "data-vocabulary": Entry(COMPATIBILITY, see="eulerstack data --help"),
+    "bpe-small": Entry(VALIDATION, see="eulerstack data --help", call=True),
+    "bpe-where": Entry(VALIDATION, see="eulerstack data --help", call=True),
     "data-short": Entry(VALIDATION, see="eulerstack data --help", call=True),
     # training: the loop
     "run-exists": Entry(VALIDATION, see="eulerstack train --help", call=True),

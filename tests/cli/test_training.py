@@ -102,6 +102,9 @@ def test_data_is_shown(model: Path, yml: Path, text: str, capsys) -> None:
     told = json.loads(capsys.readouterr().out)
     assert told["held_out"]["documents"] == 3
     assert told["unigram"] > 0
+    assert "nothing says where" in refused(["data", str(yml), "--data", text, "--bpe", "300"], capsys)
+    assert cli.main(["data", "arch_beginner_llama", "--data", text, "--bpe", "300", "--tokenizer", f"{yml}.bpe"]) == 0
+    assert "Bytes per token" in capsys.readouterr().out
     assert "is neither a file" in refused(["data", str(yml), "--data", "no/such.txt"], capsys)
 
 

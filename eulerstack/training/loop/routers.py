@@ -52,6 +52,7 @@ class RouterWatch:
 
     @torch.no_grad()
     def _whole(self, module: nn.Module, args: tuple, output) -> None:  # type: ignore[no-untyped-def]
+        self.seen = None  # it would keep the step's tensors alive
         if not module.training:
             return
         found = dict(getattr(output, "objectives", None) or {})
