@@ -15,7 +15,7 @@ from eulerstack.results.spec_text import SpecText
 from eulerstack.widgets.compiling import CompilePanel
 from eulerstack.widgets.copying import copy_button
 from eulerstack.widgets.spec_editor import SpecEditor
-from eulerstack.widgets.view import View, answering, button, dropdown, label, status
+from eulerstack.widgets.view import NOTHING, View, answering, button, dropdown, label, status
 
 SIZES = (200 * 10**6, 10**9, 2 * 10**9, 5 * 10**9)
 """Bounds of the sizes that can be chosen, in parameters."""
@@ -65,7 +65,7 @@ class PresetBrowser(View):
             control.observe(lambda _: self._list(), "value")
 
     def _make_filters(self) -> None:
-        every = (label("browser.all"), None)
+        every = (label("browser.all"), NOTHING)
         speculative = [every, (label("browser.only"), True), (label("browser.without"), False)]
         self.filters: dict[str, Any] = {
             "tier": dropdown("browser.tier", [every, *((str(tier), tier) for tier in library.TIERS)]),
@@ -98,13 +98,13 @@ class PresetBrowser(View):
     @answering
     def _list(self) -> None:
         """Filter and sort anew; the chosen one stays chosen where it still passes."""
-        values = {name: control.value for name, control in self.filters.items()}
+        values = {name: None if control.value == NOTHING else control.value for name, control in self.filters.items()}
         low, high = values["size"]
         asked = {name: values[name] for name in ("tier", "level", "mixer")}
         found = [
             preset
             for preset in library.presets(**asked, min_params=low, max_params=high)
-            if _passes(preset, values["speculative"], values["text"])
+            if _passes(preset, values["speculative"], self.filters["text"].value)
         ]
         self.shown = sorted(found, key=SORTS[self.sort.value])
         before, names = self.list.value, [preset.name for preset in self.shown]

@@ -20,7 +20,7 @@ from eulerstack.results.tissue_words import tissue_facts
 from eulerstack.schema import Spec
 from eulerstack.widgets.compiling import CompilePanel
 from eulerstack.widgets.knobs import Knob, knobs, slider
-from eulerstack.widgets.view import View, answering, button, dropdown, label, status, told
+from eulerstack.widgets.view import NOTHING, View, answering, button, dropdown, label, status, told
 from eulerstack.widgets.yaml_edit import replaced
 
 EDITED = "<editor>"
@@ -62,7 +62,7 @@ class SpecEditor(View):
         self.numbers, self.picture = w.HTML(), w.HTML()
         self.sliders: dict[str, w.SelectionSlider] = {}
         self.knob_box = w.VBox()
-        self.gpu = dropdown("editor.gpu", [("–", None), *((f"{size} GB", size * 10**9) for size in GPUS)])
+        self.gpu = dropdown("editor.gpu", [("–", NOTHING), *((f"{size} GB", size * 10**9) for size in GPUS)])
         self.unfold = w.Checkbox(description=label("editor.unfold"), indent=False)
         self.undo_button = button("editor.undo", lambda _: self.undo(), icon="undo")
         self.redo_button = button("editor.redo", lambda _: self.redo(), icon="repeat")

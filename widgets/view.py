@@ -53,6 +53,10 @@ def label(key: str, **params: object) -> str:
     return i18n.text("widgets", key, **params)
 
 
+NOTHING = ""
+"""What a choice has that chooses nothing: ipywidgets shows no option whose value is None."""
+
+
 def dropdown(key: str, options: Iterable[tuple[str, Any]], width: str = "210px") -> w.Dropdown:
     """A choice that begins with the first of its options."""
     listed = list(options)

@@ -9,7 +9,7 @@ from eulerstack import api, i18n, library
 from eulerstack.diagnostics import EulerStackError
 from eulerstack.ir import count
 from eulerstack.widgets import SpecEditor
-from eulerstack.widgets.view import label
+from eulerstack.widgets.view import NOTHING, label
 from tests.languages import english
 from tests.magics.test_languages import words_of
 
@@ -107,7 +107,7 @@ def test_training_is_held_against_a_gpu():
     editor = SpecEditor("llm_16b_simple")
     editor.gpu.value = 24 * 10**9
     assert i18n.text("explain", "fits", available="24 GB (22.4 GiB)") in editor.numbers.value
-    editor.gpu.value = None
+    editor.gpu.value = NOTHING
     assert "24 GB" not in editor.numbers.value
 
 
