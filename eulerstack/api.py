@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from eulerstack.compiler import Progress
     from eulerstack.compiler.tokenizer import Mode
     from eulerstack.ir.nodes import Model
+    from eulerstack.results.ablation import Ablation
     from eulerstack.results.comparison import Comparison
     from eulerstack.results.compilation import Compilation
     from eulerstack.results.coordinate_check import CoordinateCheck
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from eulerstack.results.report import Report
     from eulerstack.results.training_run import TrainingRun
     from eulerstack.schema import Spec
+    from eulerstack.training.ablation.engine import Step
 
 Ref = str | Path | Source | SpecText
 """What names a spec: a path, a preset's name, a bound name, YAML text, or a text as it is."""
@@ -379,6 +381,34 @@ def check_coordinates(
         params = {"key": uneven.key, "size": uneven.size, "width": uneven.width}
         raise error("width-uneven", params=params) from None
     return CoordinateCheck(model.name, found)
+
+
+def ablate(
+    study: Ref,
+    *,
+    run_dir: str | Path | None = None,
+    retry: bool = False,
+    device: str | None = None,
+    report: "Callable[[Step], None]" = lambda step: None,
+) -> "Ablation":
+    """Run a study, given as a file or as YAML: the same tasks for several specs of one size, one run after the other.
+
+    Every finished run is kept in `run_dir` (`runs/ablate/<name>`) and not run again, a failed one only with `retry`;
+    `report.html` is written beside them. Raises EulerStackError for a wrong study or spec before anything runs.
+    """
+    from eulerstack.results.ablation import Ablation
+    from eulerstack.training.ablation.engine import run_study
+    from eulerstack.training.ablation.study import read_study
+
+    read = read_study(source(study))
+
+    def model(spec: str | Source) -> "Model":
+        return load(spec if isinstance(spec, Source) else _lookup(spec, read.source)).model
+
+    directory = Path(run_dir or Path("runs") / "ablate" / read.slug)
+    found = Ablation(run_study(read, model, directory, retry=retry, device=device, report=report))
+    write_text(directory / "report.html", found.page(), overwrite=True)
+    return found
 
 
 def schema(path: str = "") -> "KeyTable":

@@ -215,6 +215,16 @@ def _coord_check(parser: Parser, place: Place) -> None:
     _format(parser)
 
 
+def _ablate(parser: Parser, place: Place) -> None:
+    if place is not Place.CELL:
+        parser.add_argument("study", type=_path, metavar="STUDY", help=_text("ablate.study"))
+    _option(parser, "ablate.run-dir", "--run-dir", type=_path, metavar="DIR")
+    _flag(parser, "ablate.retry", "--retry")
+    if place is not Place.SHELL:
+        _option(parser, "root.out", "--out", metavar="NAME")
+    _format(parser)
+
+
 def _text_source(parser: Parser) -> None:
     _option(parser, "data.data", "--data", default="python-stdlib", metavar="SOURCE")
     _option(parser, "data.text-column", "--text-column", metavar="NAME")
@@ -258,11 +268,11 @@ _ABOUT_A_SPEC: dict[str, Callable[[Parser, Place], None]] = {
     "data": _data,
     "coord-check": _coord_check,
 }
-_ABOUT_OTHER_THINGS = {"watch": _watch, "import": _import, "schema": _schema, "presets": _presets}
+_ABOUT_OTHER_THINGS = {"watch": _watch, "ablate": _ablate, "import": _import, "schema": _schema, "presets": _presets}
 COMMANDS = {
     Place.SHELL: _ABOUT_A_SPEC | _ABOUT_OTHER_THINGS | {"demo": _demo},
     Place.LINE: _ABOUT_A_SPEC | _ABOUT_OTHER_THINGS | {"browse": _browse, "edit": _edit, "lang": _lang},
-    Place.CELL: {"show": _show} | _ABOUT_A_SPEC | {"edit": _edit},
+    Place.CELL: {"show": _show} | _ABOUT_A_SPEC | {"edit": _edit, "ablate": _ablate},
 }
 """The commands of each place, in the order of `--help`."""
 

@@ -12,6 +12,7 @@ from eulerstack.arguments import preset_filter, training_options, workload
 from eulerstack.diagnostics import collect
 from eulerstack.magics.curve import live_curve
 from eulerstack.magics.progress import progress_bar
+from eulerstack.magics.study_bar import study_bar
 from eulerstack.results.shown import Shown
 from eulerstack.results.spec_text import SpecText
 
@@ -107,6 +108,11 @@ def _train(call: Namespace, spec: api.Ref | None) -> Shown:
         return api.train(spec, wait=not call.detach, report=report, **training_options(call))
 
 
+def _ablate(call: Namespace, study: api.Ref | None) -> Shown:
+    with study_bar() as report:
+        return api.ablate(study or call.study, run_dir=call.run_dir, retry=call.retry, report=report)
+
+
 def _watch(call: Namespace, _: None) -> Shown:
     run = api.watch(call.run_dir)
     if call.word:
@@ -143,6 +149,7 @@ ACTIONS: dict[str, Action] = {
     "draw": _draw,
     "train": _train,
     "watch": _watch,
+    "ablate": _ablate,
     "data": _data,
     "coord-check": _coord_check,
 }

@@ -93,6 +93,12 @@ def _coord_check(call: Namespace) -> int:
     return coord_check.run(call)
 
 
+def _ablate(call: Namespace) -> int:
+    from eulerstack.cli import ablate
+
+    return ablate.run(call)
+
+
 def _demo(call: Namespace) -> int:
     from eulerstack.cli import demo
 
@@ -113,6 +119,7 @@ COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "watch": _watch,
     "data": _data,
     "coord-check": _coord_check,
+    "ablate": _ablate,
     "demo": _demo,
 }
 """Each command of the parser and what runs it, loaded when it is called; a test holds the two equal."""

@@ -7,7 +7,9 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
+from eulerstack import i18n
 from eulerstack.ir.print import print_yaml
 from eulerstack.training.ablation.learn import Plan, learn
 from eulerstack.training.ablation.matching import Candidate, Load, base_model, candidates
@@ -32,6 +34,12 @@ class Step:
     steps: int
     loss: float
 
+    @property
+    def told(self) -> str:
+        """`run 3/24: …` in the current language."""
+        names = {"run": self.run, "runs": self.runs, "spec": self.spec, "task": self.task, "seed": self.seed}
+        return i18n.text("ablation", "running", lr=f"{self.lr:g}", **names)
+
 
 @dataclass(frozen=True, slots=True)
 class _Planned:
@@ -41,6 +49,11 @@ class _Planned:
     plan: Plan
     lr: float
     seed: int
+
+    @property
+    def names(self) -> dict[str, Any]:
+        """Which run this is."""
+        return {"spec": self.candidate.name, "task": self.task_name, "lr": self.lr, "seed": self.seed}
 
     @property
     def key(self) -> str:
@@ -100,7 +113,7 @@ def _planned(study: Study, models: dict, load: Load) -> Iterator[_Planned]:
 
 
 def _run(planned: _Planned, place: Path, device: str | None, report: Callable[[int, int, float], None]) -> Run:
-    names = {"spec": planned.candidate.name, "task": planned.task_name, "lr": planned.lr, "seed": planned.seed}
+    names = planned.names
     model = planned.candidate.model
     try:
         score = learn(model, planned.task, planned.plan, lr=planned.lr, seed=planned.seed, device=device, report=report)
@@ -124,8 +137,7 @@ def _reporter(
     planned: _Planned, number: int, runs: int, report: Callable[[Step], None]
 ) -> Callable[[int, int, float], None]:
     def tell(step: int, steps: int, loss: float) -> None:
-        names = {"spec": planned.candidate.name, "task": planned.task_name, "lr": planned.lr, "seed": planned.seed}
-        report(Step(run=number, runs=runs, step=step, steps=steps, loss=loss, **names))
+        report(Step(run=number, runs=runs, step=step, steps=steps, loss=loss, **planned.names))
 
     return tell
 
@@ -139,8 +151,12 @@ def judged(name: str, task: Task) -> Judged:
         asked=int((test.labels != IGNORED).sum()),
         scored_by=task.scored_by,
         train=task.train,
-        published_train=next(field.default for field in fields(task) if field.name == "train"),
+        published_train=_published(task, "train"),
     )
+
+
+def _published(task: Task, setting: str) -> Any:
+    return next(field.default for field in fields(task) if field.name == setting)
 
 
 def _json(plain: object) -> bytes:

@@ -53,6 +53,7 @@ class Decoder(nn.Module):
         super().__init__()
         half = torch.arange(0, width, 2) / width
         angles = torch.arange(length)[:, None] / 10_000**half
+        self.places: torch.Tensor
         self.register_buffer("places", torch.cat([angles.sin(), angles.cos()], dim=1)[:, :width])
         block = [nn.RMSNorm(width), nn.Linear(width, width), nn.GELU()]
         again = [nn.RMSNorm(width), nn.Linear(width, width), nn.GELU()]
@@ -132,7 +133,8 @@ def learn(
     """
     torch.manual_seed(seed)
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    learner = Learner(built(model, seed).to(place), task)
+    compiled: Any = built(model, seed)
+    learner = Learner(compiled.to(place), task)
     hints = learner.model.config.training_hints
     groups = learner.parameter_groups(lr, plan.weight_decay)
     optimizer = torch.optim.AdamW(groups, betas=tuple(hints["betas"]))
