@@ -16,7 +16,7 @@ from eulerstack.ir.fold import Run, fold
 from eulerstack.ir.lower import lower
 from eulerstack.ir.nodes import Integrator, Layer, Model, Node, Parallel, Stream
 from eulerstack.ir.print import to_plain
-from eulerstack.ir.shrink_templates import HEAD_DIM, Plain, Scale, shrink_template
+from eulerstack.ir.shrink_templates import HEAD_DIM, LATENT_ROPE_DIM, Plain, Scale, attentions, shrink_template
 from eulerstack.ir.totals import count
 from eulerstack.schema import Spec
 
@@ -50,7 +50,11 @@ def _twin(model: Model, d_model: int, largest_ff: int) -> Model:
     _shrink_model(plain, model, scale)
     _shrink_embedding(plain, model, scale)
     for block in model.blocks:
-        shrink_template(plain["layer_templates"][block.name], scale, scale.wide(block.d_model))
+        template = plain["layer_templates"][block.name]
+        shrink_template(template, scale, scale.wide(block.d_model))
+        if (factors := (model.embedding.rope_scaling or {}).get("long_factor")) is not None:
+            for attention in attentions(template["mixer"]):
+                _rotate_few(attention, _few_pairs(factors))
     _shrink_sections(plain, scale)
     return lowered(plain, "twin")
 
@@ -85,7 +89,21 @@ def _shrink_embedding(plain: Plain, model: Model, scale: Scale) -> None:
         scaling["original_max_seq_len"] = max(1, round(scaling["original_max_seq_len"] * scale.length))
     for key in ("short_factor", "long_factor"):
         if key in scaling:
-            scaling[key] = _spread(scaling[key], HEAD_DIM // 2)
+            scaling[key] = _spread(scaling[key], _few_pairs(scaling[key]))
+
+
+def _few_pairs(factors: list[float]) -> int:
+    """How many pairs of a twin's heads are rotated where longrope has a factor for each."""
+    return min(len(factors), LATENT_ROPE_DIM // 2)
+
+
+def _rotate_few(attention: Plain, pairs: int) -> None:
+    """Let an attention rotate so many pairs by scaled angles."""
+    if not attention["rope"] or not attention["rope_scaled"]:
+        return
+    rotated = attention.get("mla", attention)
+    if rotated.get("rope_dim"):
+        rotated["rope_dim"] = 2 * pairs
 
 
 def _spread(values: list[float], count: int) -> list[float]:

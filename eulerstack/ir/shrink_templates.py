@@ -1,6 +1,6 @@
 """How the sizes inside one canonical template shrink. Works in place on the template's plain mapping."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from math import ceil, gcd, isclose
 from typing import Any
 
@@ -9,6 +9,7 @@ from eulerstack.records import dataclass
 Plain = dict[str, Any]
 
 HEAD_DIM = 32
+LATENT_ROPE_DIM = HEAD_DIM // 2
 STATE_HEAD_DIM = 16
 LARGEST_GROUP = 16
 MOST_CHOSEN = 4
@@ -81,6 +82,15 @@ def _mixer(mixer: Plain, scale: Scale, d_model: int) -> None:
     _SHRINK[key](mixer[key], scale, d_model)
 
 
+def attentions(mixer: Plain) -> Iterator[Plain]:
+    """The keys of each attention in a canonical mixer."""
+    if mixer["type"] == "branched":
+        for branch in mixer["branched"]["branches"].values():
+            yield from attentions(branch)
+    elif mixer["type"] == "attention":
+        yield mixer["attention"]
+
+
 def _attention(keys: Plain, scale: Scale, d_model: int) -> None:
     old = keys["head_dim"]
     keys["n_heads"], keys["n_kv_heads"] = scale.heads(keys["n_heads"], keys["n_kv_heads"])
@@ -110,7 +120,7 @@ def _latent(keys: Plain, scale: Scale, d_model: int) -> None:
     if "q_rank" in mla:
         mla["q_rank"] = scale.narrow(mla["q_rank"], 8, d_model)
     mla["nope_dim"] = mla["v_dim"] = HEAD_DIM
-    mla["rope_dim"] = min(mla["rope_dim"], HEAD_DIM // 2)
+    mla["rope_dim"] = min(mla["rope_dim"], LATENT_ROPE_DIM)
 
 
 def _compression(keys: Plain) -> None:

@@ -1,7 +1,11 @@
 """Checks inside and between the sections: model, tokenizer, embedding, head, training, phases, tissue."""
 
+from collections.abc import Iterator
+
+from eulerstack.schema.check_templates import dims_of
 from eulerstack.schema.facts import named_fields
 from eulerstack.schema.findings import Findings
+from eulerstack.schema.mixers import Attention, AttentionKeys
 from eulerstack.schema.parts import Parts
 from eulerstack.schema.rope_scaling import NEEDED, OWN, RopeScalingKeys, own_keys
 from eulerstack.schema.sections import (
@@ -11,7 +15,7 @@ from eulerstack.schema.sections import (
     TokenizerKeys,
     TrainingKeys,
 )
-from eulerstack.schema.traits import keeps_recurrent_state, mixers_of, reads_rope, routed_units
+from eulerstack.schema.traits import keeps_recurrent_state, mixers_of, reads_rope, routed_units, single_mixers
 from eulerstack.schema.vocabularies import vocabulary_size
 
 
@@ -96,14 +100,29 @@ def _check_rope_scaling(parts: Parts, scaling: RopeScalingKeys, findings: Findin
 
 
 def _check_longrope(parts: Parts, scaling: RopeScalingKeys, findings: Findings) -> None:
-    model = parts.model
-    if model is None or not parts.sound("model") or not reads_rope(parts):
-        return
-    pairs = (model.head_dim or model.d_model // model.n_heads) // 2
+    pairs = list(_scaled_pairs(parts))
     for name in NEEDED["longrope"]:
         factors = getattr(scaling, name)
-        if factors is not None and len(factors) != pairs:
-            findings.add("longrope-length", ("embedding", "rope_scaling", name), count=len(factors), pairs=pairs)
+        wrong = [count for count in pairs if factors is not None and len(factors) != count]
+        if wrong:
+            path = ("embedding", "rope_scaling", name)
+            findings.add("longrope-length", path, count=len(factors), pairs=wrong[0])
+
+
+def _scaled_pairs(parts: Parts) -> Iterator[int]:
+    """How many pairs each attention rotates by scaled angles."""
+    if parts.model is None or parts.embedding is None or not parts.sound("model"):
+        return
+    for name, template in parts.templates.items():
+        if not parts.sound("layer_templates", name, "mixer"):
+            continue
+        dims = dims_of(parts.model, parts.embedding, template)
+        for single in single_mixers(template.mixer):
+            if single.type == "attention":
+                attention = Attention.resolve(single.attention or AttentionKeys(), dims)
+                rotated = attention.mla.rope_dim if attention.mla else attention.rope_dim
+                if attention.rope and attention.rope_scaled and rotated:
+                    yield rotated // 2
 
 
 def _check_head(parts: Parts, head: HeadKeys, findings: Findings) -> None:

@@ -91,3 +91,18 @@ def test_a_twin_has_a_byte_tokenizer_and_a_name_of_its_own():
     assert twin.tokenizer["type"] == "byte"
     assert twin.name == "m-tiny"
     assert twin.vocab_size >= 259
+
+
+def test_longrope_has_a_factor_for_each_pair_of_the_twin():
+    factors = [1 + index / 8 for index in range(8)]
+    latent = "{kv_rank: 32, rope_dim: 16, nope_dim: 16, v_dim: 16}"
+    model = llama(
+        embedding="{type: learned, positional: rope, rope_scaling: "
+        f"{{type: longrope, short_factor: {factors}, long_factor: {factors}}}}}",
+        layer_templates="{decoder: {mixer: {type: attention, attention: {}}, ffn: {type: mlp}}, "
+        f"latent: {{mixer: {{type: attention, attention: {{mla: {latent}}}}}, ffn: {{type: mlp}}}}}}",
+        layer_schedule="[{template: decoder}, {template: latent}]",
+    )
+    twin = shrink(model)
+    plain, latent_block = (block.mixer for block in twin.blocks)
+    assert plain.rope_dim == latent_block.mla.rope_dim == 2 * len(twin.embedding.rope_scaling["long_factor"])

@@ -381,3 +381,12 @@ def test_synonyms_lead_to_the_right_key():
     )
     assert first.fix == "fix_elsewhere"
     assert first.params["nearest"] == "layer_schedule.repeat"
+
+
+def test_longrope_counts_the_pairs_of_latent_attention():
+    scaling = "{ type: longrope, short_factor: [1, 1], long_factor: [1, 1] }"
+    text = changed(EMBEDDING, f"{{ type: learned, positional: rope, rope_scaling: {scaling} }}")
+    latent = text.replace("attention: {}", "attention: { mla: { kv_rank: 8, rope_dim: PAIRS } }")
+    assert latent != text
+    assert "longrope-length" not in codes(latent.replace("PAIRS", "4"))
+    assert "longrope-length" in codes(latent.replace("PAIRS", "8"))
