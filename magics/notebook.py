@@ -4,7 +4,7 @@ from argparse import Namespace
 from typing import Any
 
 from eulerstack import api, i18n
-from eulerstack.widgets import PresetBrowser, SpecEditor
+from eulerstack.widgets import PresetBrowser, SpecEditor, TrainingMonitor
 
 
 def _browse(_: Namespace, __: None) -> PresetBrowser:
@@ -15,6 +15,10 @@ def _edit(_: Namespace, spec: api.Ref) -> SpecEditor:
     return SpecEditor(spec)
 
 
+def _monitor(call: Namespace, _: None) -> TrainingMonitor:
+    return TrainingMonitor(*call.runs)
+
+
 def _lang(call: Namespace, _: None) -> None:
     """Speak this language from now on; without one, tell which is spoken."""
     if call.language:
@@ -22,4 +26,4 @@ def _lang(call: Namespace, _: None) -> None:
     print(call.language or i18n.language())
 
 
-NOTEBOOK_ACTIONS: dict[str, Any] = {"browse": _browse, "edit": _edit, "lang": _lang}
+NOTEBOOK_ACTIONS: dict[str, Any] = {"browse": _browse, "edit": _edit, "monitor": _monitor, "lang": _lang}

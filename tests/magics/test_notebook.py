@@ -3,8 +3,9 @@
 import pytest
 
 from eulerstack import api, i18n
-from eulerstack.widgets import PresetBrowser, SpecEditor
+from eulerstack.widgets import PresetBrowser, SpecEditor, TrainingMonitor
 from tests.magics.test_magic import SPEC, WRONG, run
+from tests.training.loop.runs import SERIAL, begun, compiled
 
 
 @pytest.fixture(autouse=True)
@@ -49,3 +50,13 @@ def test_a_wrong_cell_is_saved_too(shell, tmp_path):
     result, _ = run(shell, f"%%eulerstack --save {path}\n{WRONG}")
     assert not result.success
     assert path.exists()
+
+
+def test_monitor_looks_at_run_directories(shell, tmp_path):
+    missing, lines = run(shell, f"%eulerstack monitor {tmp_path / 'none'}")
+    assert not missing.success
+    assert str(tmp_path / "none") in lines[0]
+    begun(compiled(SERIAL, tmp_path / "model"), tmp_path / "run")
+    found, _ = run(shell, f"%eulerstack monitor {tmp_path / 'run'} --out monitor")
+    assert isinstance(found.result, TrainingMonitor)
+    found.result.close()

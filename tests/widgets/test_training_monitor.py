@@ -1,0 +1,110 @@
+"""The monitor without a browser: what run directories tell, and the words that are said into them."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from eulerstack import api, i18n
+from eulerstack.diagnostics import EulerStackError
+from eulerstack.training.loop.directory import RunDirectory, State
+from eulerstack.widgets import TrainingMonitor
+from tests.languages import english
+from tests.magics.test_languages import words_of
+from tests.training.loop.runs import SERIAL, begun, compiled
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return compiled(SERIAL, tmp_path_factory.mktemp("model") / "model")
+
+
+@pytest.fixture
+def runs(model, tmp_path) -> list[RunDirectory]:
+    """Two runs that are over: b is the better one."""
+    found = []
+    for name, best in (("a", 3.0), ("b", 2.5)):
+        (tmp_path / name).mkdir()
+        run = begun(model, tmp_path / name / f"run_{name}", steps=4)
+        for step in (1, 2, 3, 4):
+            load = {"layers.1": {"load": [0.4, 0.3, 0.2, 0.1], "entropy": 1.2}}
+            values = {"step": step, "loss": best + 1 / step, "lr": 1e-3 * step, "tokens_per_second": 100.0 * step}
+            run.add_metrics({**values, "routers": load, "objectives": {"load_balance": 1 / step}})
+        run.add_metrics({"step": 4, "held_out": best, "bits_per_byte": 1.0})
+        told = State(status="finished", step=4, loss=best + 0.25, held_out=best, best=best, best_step=4)
+        run.write_state(replace(told, tokens_per_second=400.0, peak_memory=3 * 2**20))
+        found.append(run)
+    return found
+
+
+def test_runs_are_overlaid_and_ranked(runs):
+    monitor = TrainingMonitor(*(run.path for run in runs))
+    page = monitor.page.value
+    assert page.count("<polyline") == 8
+    assert "load_balance" in page
+    assert page.count("<circle") == 2
+    assert [run.path.name for run in monitor.ranking()] == ["run_b", "run_a"]
+    assert page.index("run_b</td>") < page.index("run_a</td>")
+    assert "2.5000" in page
+    assert "3.0 MiB" in page
+    assert page.count("<rect") == 8
+
+
+def test_a_folder_of_runs_and_a_run_itself(runs):
+    assert len(TrainingMonitor(runs[0].path.parent).runs) == 1
+    assert TrainingMonitor(api.watch(runs[1].path)).runs[0].path == runs[1].path
+
+
+def test_where_there_is_no_run(tmp_path):
+    with pytest.raises(EulerStackError):
+        TrainingMonitor(tmp_path / "none")
+    with pytest.raises(EulerStackError):
+        TrainingMonitor(tmp_path)
+
+
+def test_what_a_run_can_be_told(runs):
+    monitor = TrainingMonitor(*(run.path for run in runs))
+    assert all(button.disabled for button in monitor.buttons.values())
+    with runs[0].working():
+        runs[0].write_state(replace(runs[0].state(), status="running"))
+        monitor.refresh()
+        assert not monitor.buttons["pause"].disabled
+        monitor.buttons["pause"].click()
+        assert runs[0].hear() == "pause"
+        monitor.buttons["stop"].click()
+        assert runs[0].hear() == "stop"
+        runs[0].write_state(replace(runs[0].state(), status="paused"))
+        monitor.refresh()
+        assert monitor.buttons["pause"].disabled
+        monitor.buttons["go-on"].click()
+        assert runs[0].hear() == "continue"
+    assert runs[1].hear() is None
+
+
+def test_a_run_without_reports_yet(model, tmp_path):
+    run = begun(model, tmp_path / "fresh")
+    monitor = TrainingMonitor(run.path)
+    assert i18n.text("training", "run.status.preparing") in monitor.page.value
+    monitor.close()
+
+
+def test_a_loss_that_is_not_finite_is_left_out(runs):
+    with open(runs[0].path / "metrics.jsonl", "a", encoding="utf-8") as file:
+        file.write(json.dumps({"step": 5, "loss": float("nan")}) + "\n")
+    assert "nan" not in TrainingMonitor(runs[0].path).page.value
+
+
+def test_the_static_form_has_the_curves(runs):
+    html = TrainingMonitor(runs[0].path)._repr_mimebundle_()["text/html"]
+    assert "<polyline" in html
+    assert "run_a" in html
+
+
+@pytest.mark.parametrize("lang", [lang for lang in i18n.LANGUAGES if lang != "en"])
+def test_every_word_is_the_language_s(runs, lang):
+    with i18n.speaking(lang):
+        monitor = TrainingMonitor(runs[0].path)
+    monitor.refresh()
+    told = [words_of(monitor.page.value), *(button.description for button in monitor.buttons.values())]
+    assert not [text for text in told if english(text, lang)]
+    assert i18n.template_of("training", "run.status.finished", lang) in monitor.page.value

@@ -1,0 +1,190 @@
+"""Runs while they train: their curves over each other, a ranking, pause and stop. It reads their directories, so that a
+run may have been started anywhere, and a kernel that was restarted can look again.
+"""
+
+from collections.abc import Iterator, Sequence
+from html import escape
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import ipywidgets as w
+
+from eulerstack import api, i18n
+from eulerstack.diagnostics import error
+from eulerstack.results.shown import size
+from eulerstack.results.training_run import TrainingRun
+from eulerstack.training.loop.directory import RunDirectory
+from eulerstack.widgets.charts import Curve, curves_svg, swatch
+from eulerstack.widgets.view import View, answering, button, dropdown, label
+
+PERIOD = 1.0
+"""Seconds between two looks at the directories."""
+
+CHARTS = ("loss", "lr", "tokens_per_second")
+
+
+class TrainingMonitor(View):
+    """`TrainingMonitor("runs/a", "runs/b")`: run directories, runs, or folders of run directories.
+
+    It looks every second until no run is at work any more. Raises ValidationError where there is no run.
+    """
+
+    def __init__(self, *runs: str | Path | TrainingRun):
+        super().__init__()
+        self.runs = [run for each in runs for run in _runs_of(each)]
+        if not self.runs:
+            raise error("run-missing", params={"path": ", ".join(map(str, runs))})
+        self.chosen = dropdown("monitor.run", [(_name(run), index) for index, run in enumerate(self.runs)], "340px")
+        words = (("pause", "pause"), ("go-on", "play"), ("stop", "stop"))
+        self.buttons = {key: button(f"monitor.{key}", lambda _, k=key: self.say(k), icon=icon) for key, icon in words}
+        self.again = button("monitor.refresh", lambda _: self.watch(), icon="refresh")
+        self.page = w.HTML()
+        tools = w.HBox([self.chosen, *self.buttons.values(), self.again], layout={"flex_flow": "row wrap"})
+        self.children = (tools, self.page)
+        self.over = Event()
+        self.watcher: Thread | None = None
+        self.watch()
+
+    @answering
+    def watch(self) -> None:
+        """Look now, and every second as long as a run is at work."""
+        self.refresh()
+        if not (self.watcher and self.watcher.is_alive()):
+            self.over = Event()
+            self.watcher = Thread(target=self._watch, args=(self.over,), daemon=True)
+            self.watcher.start()
+
+    def _watch(self, over: Event) -> None:
+        while any(run.alive for run in self.runs) and not over.wait(PERIOD):
+            self.refresh()
+        self.refresh()
+
+    @answering
+    def refresh(self) -> None:
+        """Read the directories and show what they tell."""
+        self.page.value = self._page()
+        self._allow()
+
+    def _allow(self) -> None:
+        """Only what the chosen run can be told can be pressed."""
+        status = self.runs[self.chosen.value].state.status
+        self.buttons["pause"].disabled = status != "running"
+        self.buttons["go-on"].disabled = status != "paused"
+        self.buttons["stop"].disabled = status not in ("preparing", "running", "paused")
+
+    @answering
+    def say(self, word: str) -> None:
+        """Tell the chosen run to pause, to go on or to stop; it listens after its step."""
+        run = self.runs[self.chosen.value]
+        {"pause": run.pause, "go-on": run.go_on, "stop": run.stop}[word]()
+
+    def close(self) -> None:
+        """Look no more, and take the controls away; the runs go on."""
+        self.over.set()
+        super().close()
+
+    def ranking(self) -> list[TrainingRun]:
+        """The runs by their best held-out loss; those that have none yet come last, in their own order."""
+        return sorted(self.runs, key=lambda run: (run.state.best is None, run.state.best))
+
+    def _page(self) -> str:
+        metrics = [run.metrics for run in self.runs]
+        charts = "".join(self._chart(key, metrics) for key in CHARTS)
+        named = {name: None for lines in metrics for line in lines for name in line.get("objectives", ())}
+        charts += "".join(self._objective(name, metrics) for name in named)
+        routers = "".join(_routers(run, line) for run, lines in zip(self.runs, metrics, strict=True)
+                          if (line := next((each for each in reversed(lines) if "routers" in each), None)))  # fmt: skip
+        return f'<div style="display:flex;flex-wrap:wrap;gap:8px">{charts}</div>{self._table()}{routers}'
+
+    def _chart(self, key: str, metrics: Sequence[list[dict[str, Any]]]) -> str:
+        curves = [
+            Curve(
+                name=_name(run),
+                points=[(line["step"], line[key]) for line in lines if line.get(key) is not None],
+                dots=[(line["step"], line["held_out"]) for line in lines if key == "loss" and "held_out" in line],
+                color=index,
+            )
+            for index, (run, lines) in enumerate(zip(self.runs, metrics, strict=True))
+        ]
+        return curves_svg(label(f"monitor.{key}"), curves, step=i18n.text("training", "run.curve.step"))
+
+    def _objective(self, name: str, metrics: Sequence[list[dict[str, Any]]]) -> str:
+        """An auxiliary loss before its coefficient, under the name that reports give it."""
+        curves = [
+            Curve(
+                name=_name(run),
+                points=[
+                    (line["step"], line["objectives"][name]) for line in lines if name in line.get("objectives", ())
+                ],
+                color=index,
+            )
+            for index, (run, lines) in enumerate(zip(self.runs, metrics, strict=True))
+        ]
+        return curves_svg(name, curves, step=i18n.text("training", "run.curve.step"))
+
+    def _table(self) -> str:
+        """One row for each run, the best first."""
+        heads = ("status", "steps", "loss", "held-out", "best", "speed", "memory")
+        head = ["#", "", *(i18n.text("training", f"run.row.{key}") for key in heads)]
+        rows = (self._row(place, run) for place, run in enumerate(self.ranking(), 1))
+        top = "".join(f'<th style="text-align:left;padding:2px 10px">{escape(text)}</th>' for text in head)
+        return f'<table class="eulerstack"><tr>{top}</tr>{"".join(rows)}</table>'
+
+    def _row(self, place: int, run: TrainingRun) -> str:
+        state = run.state
+        cells = (
+            "–" if state.best is None else str(place),
+            _name(run),
+            i18n.text("training", f"run.status.{state.status}"),
+            f"{state.step:,} / {run.settings.steps:,}",
+            *("–" if value is None else f"{value:.4f}" for value in (state.loss, state.held_out, state.best)),
+            "–" if state.tokens_per_second is None else f"{state.tokens_per_second:,.0f}",
+            "–" if state.peak_memory is None else size(state.peak_memory),
+        )
+        told = [escape(cell) for cell in cells]
+        told[1] = f"{swatch(self.runs.index(run))} {told[1]}"
+        cells_html = "".join(f'<td style="padding:2px 10px">{cell}</td>' for cell in told)
+        return f"<tr>{cells_html}</tr>"
+
+    def html(self) -> str:
+        """The curves and the table as they are now."""
+        return f'<div class="eulerstack">{self._page()}</div>'
+
+
+def _runs_of(ref: str | Path | TrainingRun) -> Iterator[TrainingRun]:
+    if isinstance(ref, TrainingRun):
+        yield ref
+        return
+    if RunDirectory(ref).exists or not Path(ref).is_dir():
+        yield api.watch(ref)
+        return
+    for path in sorted(Path(ref).iterdir()):
+        if path.is_dir() and RunDirectory(path).exists:
+            yield api.watch(path)
+
+
+def _name(run: TrainingRun) -> str:
+    return run.path.name
+
+
+def _routers(run: TrainingRun, line: dict[str, Any]) -> str:
+    """For each router a bar for each expert: its share of the choices, the dashed line being an even share."""
+    parts = [f"<p><b>{escape(_name(run))}</b> · {escape(i18n.text('training', 'run.row.routers'))}</p>"]
+    for name, said in line["routers"].items():
+        loads = [float(load) for load in said["load"]]
+        total = sum(loads) or 1.0
+        bars = "".join(_bar(index, load / total * len(loads)) for index, load in enumerate(loads))
+        alt = escape(f"{name}: {', '.join(f'{load / total:.1%}' for load in loads)}")
+        width = 12 * len(loads) + 4
+        parts.append(
+            f'<div>{escape(name)}<br><svg role="img" aria-label="{alt}" width="{width}" height="44">{bars}'
+            f'<path d="M0 22H{width}" stroke="gray" stroke-dasharray="3 3"/></svg></div>'
+        )
+    return f"<div>{''.join(parts)}</div>"
+
+
+def _bar(index: int, share: float) -> str:
+    """`share`: 1 is an even share, which is half of the height; what is more than twice that is cut."""
+    height = min(share, 2.0) * 22
+    return f'<rect x="{2 + 12 * index}" y="{44 - height:.1f}" width="9" height="{height:.1f}" fill="#ffb86b"/>'
