@@ -81,3 +81,8 @@ def test_other_cells_are_left_alone(shell):
     run(shell, "%unload_ext eulerstack")
     assert complete(shell, "%%eulerstack\nmodel:\n  d_m|") == []
     run(shell, "%load_ext eulerstack")
+
+
+def test_a_value_in_block_style(shell):
+    cell = "%%eulerstack\nschema_version: 1\nmodel:\n  d_model: 64\n  dtype: bf|"
+    assert complete(shell, cell) == ["bfloat16"]
