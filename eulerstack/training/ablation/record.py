@@ -1,6 +1,6 @@
 """What a study knows of one run, in the words of the JSON that the run leaves behind."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 
@@ -84,7 +84,6 @@ class Findings:
 
     name: str
     matched_by: str
-    target: dict[str, int] = field(default_factory=dict)
     tasks: tuple[Judged, ...]
     runs: tuple[Run, ...]
     directory: str = ""

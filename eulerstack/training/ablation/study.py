@@ -1,5 +1,6 @@
 """A study as its author writes it: YAML, every fault with its place."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from itertools import product
@@ -65,11 +66,16 @@ class Study:
     def variants(self) -> Iterator[Variant]:
         """Every spec at every point of the grid, in the order of the text."""
         for name, spec in self.keys.specs.items():
-            text = spec if isinstance(spec, str) else Source(f"{name}.yml", dump(spec))
+            text = spec if isinstance(spec, str) else Source(f"{name}.yml", dump(spec), path=self.source.path)
             for point in product(*self.keys.grid.values()):
                 overrides = dict(zip(self.keys.grid, point, strict=True))
                 told = ", ".join(f"{path.rpartition('.')[2]}={value}" for path, value in overrides.items())
                 yield Variant(name=f"{name} ({told})" if told else name, spec=text, overrides=overrides)
+
+    @property
+    def slug(self) -> str:
+        """The study's name as a folder's."""
+        return re.sub(r"[^\w.-]+", "-", self.keys.name).strip(".-") or "study"
 
     def steps(self, task: Task) -> int:
         """How many steps a run trains at most."""
