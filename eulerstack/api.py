@@ -330,9 +330,9 @@ def data(
     name: str = "python-stdlib",
     text_column: str | None = None,
     tokenizer: str | None = None,
+    bpe: int | None = None,
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> "DataPage":
-    bpe: int | None = None,
     """What the text called `name` holds for the tokenizer of a spec or a compiled directory, or for another.
 
     With `bpe` a byte-level BPE tokenizer of so many tokens is trained on it first, and written to the directory
@@ -340,18 +340,18 @@ def data(
     tokenizer are missing.
     """
     from eulerstack.results.data_page import DataPage
-    from eulerstack.training.data.look import look
-
     from eulerstack.training.data import open_source
     from eulerstack.training.data.bpe import train_bpe
+    from eulerstack.training.data.look import look
+
     compiled = _compiled_directory(ref)
     model = load(ref if compiled is None else compiled / SPEC_FILE).model
-    store, sample = look(model, compiled, name, text_column, tokenizer, report)
-    return DataPage(store, sample, model.vocab_size)
     if bpe is not None:
         if tokenizer is None:
             raise error("bpe-where")
         train_bpe(open_source(name, text_column), bpe, Path(tokenizer))
+    store, sample = look(model, compiled, name, text_column, tokenizer, report)
+    return DataPage(store, sample, model.vocab_size)
 
 
 def check_coordinates(
