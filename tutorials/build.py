@@ -13,6 +13,7 @@ import argparse
 import os
 import re
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,8 +96,19 @@ def strip(book: NotebookNode) -> NotebookNode:
     for cell in book.cells:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
-            cell.outputs = [output for output in cell.outputs if _tells(output)]
+            cell.outputs = _joined(output for output in cell.outputs if _tells(output))
     return book
+
+
+def _joined(outputs: Iterable[NotebookNode]) -> list[NotebookNode]:
+    """Text printed in pieces, as one: how it was cut depends on the machine's pace."""
+    kept: list[NotebookNode] = []
+    for output in outputs:
+        if output.get("name") == "stdout" and kept and kept[-1].get("name") == "stdout":
+            kept[-1].text += output.text
+        else:
+            kept.append(output)
+    return kept
 
 
 def _tells(output: NotebookNode) -> bool:
