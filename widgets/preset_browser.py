@@ -99,7 +99,7 @@ class PresetBrowser(View):
     def _list(self) -> None:
         """Filter and sort anew; the chosen one stays chosen where it still passes."""
         values = {name: None if control.value == NOTHING else control.value for name, control in self.filters.items()}
-        low, high = values["size"]
+        low, high = self.filters["size"].value
         asked = {name: values[name] for name in ("tier", "level", "mixer")}
         found = [
             preset

@@ -3,6 +3,7 @@ run may have been started anywhere, and a kernel that was restarted can look aga
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from html import escape
 from pathlib import Path
 from threading import Event, Thread
@@ -36,8 +37,11 @@ class TrainingMonitor(View):
         if not self.runs:
             raise error("run-missing", params={"path": ", ".join(map(str, runs))})
         self.chosen = dropdown("monitor.run", [(_name(run), index) for index, run in enumerate(self.runs)], "340px")
-        words = (("pause", "pause"), ("go-on", "play"), ("stop", "stop"))
-        self.buttons = {key: button(f"monitor.{key}", lambda _, k=key: self.say(k), icon=icon) for key, icon in words}
+        self.buttons = {
+            "pause": button("monitor.pause", lambda _: self.say("pause"), icon="pause"),
+            "go-on": button("monitor.go-on", lambda _: self.say("go-on"), icon="play"),
+            "stop": button("monitor.stop", lambda _: self.say("stop"), icon="stop"),
+        }
         self.again = button("monitor.refresh", lambda _: self.watch(), icon="refresh")
         self.page = w.HTML()
         tools = w.HBox([self.chosen, *self.buttons.values(), self.again], layout={"flex_flow": "row wrap"})
@@ -56,9 +60,10 @@ class TrainingMonitor(View):
             self.watcher.start()
 
     def _watch(self, over: Event) -> None:
-        while any(run.alive for run in self.runs) and not over.wait(PERIOD):
+        with suppress(FileNotFoundError):  # a run whose directory is removed has nothing more to tell
+            while any(run.alive for run in self.runs) and not over.wait(PERIOD):
+                self.refresh()
             self.refresh()
-        self.refresh()
 
     @answering
     def refresh(self) -> None:

@@ -1,6 +1,7 @@
 """The monitor without a browser: what run directories tell, and the words that are said into them."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -86,6 +87,14 @@ def test_a_run_without_reports_yet(model, tmp_path):
     monitor = TrainingMonitor(run.path)
     assert i18n.text("training", "run.status.preparing") in monitor.page.value
     monitor.close()
+
+
+def test_a_run_that_is_removed_ends_the_watch(model, tmp_path):
+    run = begun(model, tmp_path / "fresh")
+    monitor = TrainingMonitor(run.path)
+    shutil.rmtree(run.path)
+    monitor.watcher.join(timeout=10)
+    assert not monitor.watcher.is_alive()
 
 
 def test_a_loss_that_is_not_finite_is_left_out(runs):
