@@ -80,10 +80,9 @@ def _values(cls: Any) -> Callable[[Any], Any]:
 
 
 def _equal(self: Any, other: object) -> bool:
-    cls: Any = type(self)
-    if type(other) is not cls:
+    if type(other) is not type(self):
         return NotImplemented
-    values = _values(cls)
+    values = _values(self.__class__)
     return values(self) == values(other)
 
 

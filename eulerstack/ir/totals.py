@@ -1,6 +1,5 @@
 """How large a model is: exact counts from the parameter table."""
 
-
 from eulerstack.ir.modules import number_modules
 from eulerstack.ir.nodes import Integrator, Model, Parallel
 from eulerstack.ir.parameters import parameter_table

@@ -10,6 +10,7 @@ from eulerstack import arguments, cli, i18n, parser
 from eulerstack.arguments import Place
 from eulerstack.diagnostics import EulerStackError, ValidationError
 from eulerstack.magics.actions import ACTIONS
+from eulerstack.magics.notebook import NOTEBOOK_ACTIONS
 
 WORDS = [
     *arguments.COMMANDS[Place.SHELL],
@@ -107,8 +108,9 @@ def test_help_wraps_by_terminal_cells():
 
 def test_every_command_has_a_file_and_a_text():
     assert set(cli.COMMANDS) == set(arguments.COMMANDS[Place.SHELL])
-    assert set(ACTIONS) == {*arguments.COMMANDS[Place.LINE], *arguments.COMMANDS[Place.CELL]}
-    assert all(i18n.has("cli", f"{name}.about") for name in {*cli.COMMANDS, *ACTIONS})
+    actions = {*ACTIONS, *NOTEBOOK_ACTIONS}
+    assert actions == {*arguments.COMMANDS[Place.LINE], *arguments.COMMANDS[Place.CELL]}
+    assert all(i18n.has("cli", f"{name}.about") for name in {*cli.COMMANDS, *actions})
 
 
 def test_over_a_cell_no_spec_is_named():

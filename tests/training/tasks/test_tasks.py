@@ -258,5 +258,5 @@ def test_text_asks_for_the_next_byte_of_documents_held_out_or_not(tmp_path: Path
     ],
 )
 def test_settings_without_a_task_are_refused(task: type[Task], settings: dict[str, float]) -> None:
-    with i18n.speaking("en"), pytest.raises(ImpossibleTask, match="needed|must be even|below 1"):
+    with i18n.speaking("en"), pytest.raises(ImpossibleTask, match=r"needed|must be even|below 1"):
         task(**settings)
