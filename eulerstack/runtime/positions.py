@@ -113,11 +113,8 @@ def rotate(
         turned = torch.stack((first * cos - second * sin, second * cos + first * sin), dim=-1).flatten(-2)
     else:
         first, second = turned.chunk(2, dim=-1)
-        across = torch.cat((-second, first), dim=-1)
-        if turned.dtype in (torch.bfloat16, torch.float16):  # rounded after each product, as published models are
-            turned = turned * cos_B1TR + across * sin_B1TR
-        else:
-            turned = torch.addcmul(turned * cos_B1TR, across, sin_B1TR)
+        # Both products rounded by themselves, as published models have them: a fused multiply-add differs.
+        turned = turned * cos_B1TR + torch.cat((-second, first), dim=-1) * sin_B1TR
     return turned if whole else torch.cat((x_BHTD[..., :-width], turned), dim=-1)
 
 
