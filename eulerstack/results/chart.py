@@ -16,6 +16,9 @@ SIDE = 220
 """Pixels of the longer side of a picture of a matrix."""
 FEW = 8
 """Up to so many different x are written beside the axis as they are."""
+SHADES = 64
+"""Steps of colour between 0 and a matrix's largest value."""
+WHITE = "rgb(255,255,255)"
 LABEL_GAP = 14
 """Pixels between two names at the ends of lines, so that none covers another."""
 
@@ -70,10 +73,7 @@ def tiles(matrices: Mapping[str, Sequence[Sequence[float]]], *, rows: str = "", 
         side = SIDE / max(height, width)
         largest = max(abs(value) for row in values for value in row) or 1.0
         parts.append(_word(left + side * width / 2, 16, name, "middle", 12))
-        for down, row in enumerate(values):
-            for over, value in enumerate(row):
-                at = f'x="{left + side * over:.1f}" y="{TOP + side * down:.1f}"'
-                parts.append(f'<rect {at} width="{side:.2f}" height="{side:.2f}" fill="{_shade(value / largest)}"/>')
+        parts.append(f'<g transform="translate({left:.1f} {TOP}) scale({side:.3f})">{_tiles(values, largest)}</g>')
         frame = f'x="{left:.1f}" y="{TOP}" width="{side * width:.1f}" height="{side * height:.1f}"'
         parts.append(f'<rect {frame} fill="none" stroke="gray"/>')
         parts.append(_word(left + side * width / 2, TOP + side * height + 16, columns, "middle", 11))
@@ -135,6 +135,17 @@ def _number(value: float) -> str:
     if value and (abs(value) >= 1e6 or abs(value) < 1e-3):
         return f"{value:.1e}".replace("e+0", "e").replace("e-0", "e-")
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def _tiles(values: Sequence[Sequence[float]], largest: float) -> str:
+    """A square of side 1 for each value, all of one colour in one path: far shorter than a rectangle each."""
+    squares: dict[str, list[str]] = {}
+    for down, row in enumerate(values):
+        for over, value in enumerate(row):
+            colour = _shade(round(value / largest * SHADES) / SHADES)
+            if colour != WHITE:
+                squares.setdefault(colour, []).append(f"M{over} {down}h1v1h-1z")
+    return "".join(f'<path fill="{colour}" d="{"".join(path)}"/>' for colour, path in squares.items())
 
 
 def _shade(share: float) -> str:
