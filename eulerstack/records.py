@@ -79,15 +79,17 @@ def _values(cls: Any) -> Callable[[Any], Any]:
     return attrgetter(*names) if names else lambda _: ()
 
 
+def _counted(record: Any) -> Any:
+    """What counts of an instance."""
+    return _values(record.__class__)(record)
+
+
 def _equal(self: Any, other: object) -> bool:
-    if type(other) is not type(self):
-        return NotImplemented
-    values = _values(self.__class__)
-    return values(self) == values(other)
+    return bool(_counted(self) == _counted(other)) if type(other) is type(self) else NotImplemented
 
 
 def _hash(self: Any) -> int:
-    return hash(_values(self.__class__)(self))
+    return hash(_counted(self))
 
 
 @recursive_repr()
