@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 
-from eulerstack import library
+from eulerstack import preset_index
 from eulerstack.widgets import SpecEditor
 
 LIMIT = 0.150
@@ -35,7 +35,7 @@ def main() -> int:
     """Print the slowest move of each preset, the slowest presets first; 0 when all are within the limit."""
     SpecEditor("llm_0p1b_simple")  # what is loaded once
     rows = []
-    for name in library.names():
+    for name in preset_index.names():
         editor = SpecEditor(name)
         seconds, slowest = max(moves(editor))
         rows.append((seconds, name, slowest))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from eulerstack import library
+from eulerstack import preset_index
 from eulerstack.diagnostics import (
     Diagnostic,
     EulerStackError,
@@ -25,7 +25,7 @@ from eulerstack.diagnostics import (
 )
 from eulerstack.diagnostics.suggest import nearest
 from eulerstack.dsl import Document, examine, read_file, relative_lookup
-from eulerstack.library import Preset
+from eulerstack.preset_index import Preset
 from eulerstack.results.spec_text import SpecText
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def source(ref: Ref) -> Source:
         return found
     if _is_path(ref):
         return read_file(ref)
-    raise _unknown(ref, [*bindings, *library.names()])
+    raise _unknown(ref, [*bindings, *preset_index.names()])
 
 
 def load(ref: Ref) -> Loaded:
@@ -431,7 +431,7 @@ def presets(
     from eulerstack.results.preset_list import PresetList
 
     return PresetList(
-        library.presets(tier=tier, level=level, mixer=mixer, min_params=min_params, max_params=max_params)
+        preset_index.presets(tier=tier, level=level, mixer=mixer, min_params=min_params, max_params=max_params)
     )
 
 
@@ -445,9 +445,9 @@ def preset_page(name: str) -> "PresetPage":
 
 def preset(name: str) -> Preset:
     """The preset of this name. Raises ValidationError, naming the nearest one, when there is none."""
-    found = library.find(name)
+    found = preset_index.find(name)
     if found is None:
-        raise _unknown(name, library.names())
+        raise _unknown(name, preset_index.names())
     return found
 
 
@@ -528,13 +528,13 @@ def _lookup(name: str, origin: Source) -> Source:
         return found
     if _is_path(name):
         return relative_lookup(name, origin)
-    raise _unknown(name, [*bindings, *library.names()])
+    raise _unknown(name, [*bindings, *preset_index.names()])
 
 
 def _named(name: str) -> Source | None:
     if name in bindings:
         return bindings[name]
-    found = library.find(name)
+    found = preset_index.find(name)
     return found.source if found else None
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Any
 
-from eulerstack import __version__, i18n, library
+from eulerstack import __version__, i18n, preset_index
 from eulerstack.parser import Parser, translated_argparse, usage
 
 LARGEST_SEED = 2**63 - 1
@@ -137,9 +137,9 @@ def _schema(parser: Parser, _: Place) -> None:
 def _presets(parser: Parser, _: Place) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True, title=_text("root.commands"))
     listed = _add(actions, "list", "presets.list")
-    _option(listed, "presets.tier", "--tier", choices=tuple(map(str, library.TIERS)))
-    _option(listed, "presets.level", "--level", choices=library.LEVELS)
-    _option(listed, "presets.mixer", "--mixer", choices=library.MIXERS)
+    _option(listed, "presets.tier", "--tier", choices=tuple(map(str, preset_index.TIERS)))
+    _option(listed, "presets.level", "--level", choices=preset_index.LEVELS)
+    _option(listed, "presets.mixer", "--mixer", choices=preset_index.MIXERS)
     _option(listed, "presets.min-params", "--min-params", type=_parameters, metavar="N")
     _option(listed, "presets.max-params", "--max-params", type=_parameters, metavar="N")
     _format(listed)
@@ -336,7 +336,7 @@ def _seed(word: str) -> int:
 
 def _parameters(word: str) -> int:
     try:
-        return library.parameter_count(word)
+        return preset_index.parameter_count(word)
     except (ValueError, OverflowError):  # NaN, infinity
         raise usage("bad-parameters", see="eulerstack presets list --help", value=word) from None
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult, context_matcher
 
-from eulerstack import api, library
+from eulerstack import api, preset_index
 from eulerstack.arguments import Place, build
 from eulerstack.diagnostics import EulerStackError
 from eulerstack.parser import translated_argparse
@@ -50,7 +50,7 @@ def _words_at(context: CompletionContext, before: str) -> tuple[list[str], bool]
     """The words that may stand at the cursor, and whether they are keys."""
     if context.cursor_line > 0 and context.full_text.lstrip().startswith("%%eulerstack"):
         if _EXTENDS.match(before):
-            return [*api.bindings, *library.names()], False
+            return [*api.bindings, *preset_index.names()], False
         above = context.full_text.split("\n")[1 : context.cursor_line]
         return completions("\n".join([*above, before[: _begin(before)]]))
     call = _CALL.match(before)
@@ -108,7 +108,7 @@ def _values(action: argparse.Action) -> Iterator[str]:
     if action.choices:
         yield from map(str, action.choices)
     elif action.metavar in SPECS:
-        yield from (*api.bindings, *library.names())
+        yield from (*api.bindings, *preset_index.names())
     elif action.metavar == "PATH":
         yield from every_path()
 

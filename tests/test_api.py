@@ -9,7 +9,7 @@ import torch
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
 import eulerstack
-from eulerstack import api, library
+from eulerstack import api, preset_index
 from eulerstack.diagnostics import EulerStackError, Source
 from tests.presets.selection import marked
 from tests.runtime.caches import kept_bytes
@@ -74,7 +74,7 @@ def test_the_canonical_spec_means_the_same():
     assert api.load(loaded.yaml).model == loaded.model
 
 
-@pytest.mark.parametrize("name", library.names())
+@pytest.mark.parametrize("name", preset_index.names())
 def test_the_canonical_spec_is_judged_as_the_authors_own(name):
     authored, canonical = api.validate(name), api.validate(api.load(name).yaml)
     assert [d.code for d in canonical.diagnostics] == [d.code for d in authored.diagnostics]
@@ -87,7 +87,7 @@ def test_errors_of_the_text_and_of_the_schema_come_together():
     assert len(set(codes)) >= 2
 
 
-@pytest.mark.parametrize("name", [marked(name) for name in library.names()])
+@pytest.mark.parametrize("name", [marked(name) for name in preset_index.names()])
 def test_explain_says_what_is_built(name, tmp_path):
     twin = api.shrink(name)
     explained = api.explain(twin).to_dict()

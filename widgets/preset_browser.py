@@ -6,8 +6,8 @@ from typing import Any
 
 import ipywidgets as w
 
-from eulerstack import api, library
-from eulerstack.library import Preset
+from eulerstack import api, preset_index
+from eulerstack.preset_index import Preset
 from eulerstack.results.comparison import Comparison
 from eulerstack.results.preset_list import PresetList
 from eulerstack.results.shown import html_table, short
@@ -26,7 +26,7 @@ TABS = ("picture", "yaml", "cost", "compare")
 Bounds = tuple[int | None, int | None]
 
 SORTS: dict[str, Callable[[Preset], Any]] = {
-    "tier": lambda preset: (preset.tier, (*library.LEVELS, None).index(preset.level), preset.name),
+    "tier": lambda preset: (preset.tier, (*preset_index.LEVELS, None).index(preset.level), preset.name),
     "name": lambda preset: preset.name,
     "size": lambda preset: (preset.size is None, preset.size, preset.name),
 }
@@ -39,7 +39,7 @@ class PresetBrowser(View):
 
     def __init__(self) -> None:
         super().__init__()
-        self.every = library.presets()
+        self.every = preset_index.presets()
         self.shown: list[Preset] = self.every
         self.marked: tuple[str, ...] = ()
         self.editor: SpecEditor | None = None
@@ -68,9 +68,9 @@ class PresetBrowser(View):
         every = (label("browser.all"), NOTHING)
         speculative = [every, (label("browser.only"), True), (label("browser.without"), False)]
         self.filters: dict[str, Any] = {
-            "tier": dropdown("browser.tier", [every, *((str(tier), tier) for tier in library.TIERS)]),
-            "level": dropdown("browser.level", [every, *((level, level) for level in library.LEVELS)]),
-            "mixer": dropdown("browser.mixer", [every, *((mixer, mixer) for mixer in library.MIXERS)]),
+            "tier": dropdown("browser.tier", [every, *((str(tier), tier) for tier in preset_index.TIERS)]),
+            "level": dropdown("browser.level", [every, *((level, level) for level in preset_index.LEVELS)]),
+            "mixer": dropdown("browser.mixer", [every, *((mixer, mixer) for mixer in preset_index.MIXERS)]),
             "size": dropdown("browser.size", [(every[0], (None, None)), *_size_options()]),
             "speculative": dropdown("browser.speculative", speculative, "260px"),
             "text": w.Text(description=label("browser.text"), style={"description_width": "initial"}),
@@ -93,7 +93,7 @@ class PresetBrowser(View):
     @property
     def chosen(self) -> Preset | None:
         """The preset that is looked at, or None where none fits."""
-        return library.find(self.chosen_name)
+        return preset_index.find(self.chosen_name)
 
     @answering
     def _list(self) -> None:
@@ -103,7 +103,7 @@ class PresetBrowser(View):
         asked = {name: values[name] for name in ("tier", "level", "mixer")}
         found = [
             preset
-            for preset in library.presets(**asked, min_params=low, max_params=high)
+            for preset in preset_index.presets(**asked, min_params=low, max_params=high)
             if _passes(preset, values["speculative"], self.filters["text"].value)
         ]
         self.shown = sorted(found, key=SORTS[self.sort.value])

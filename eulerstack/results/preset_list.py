@@ -3,7 +3,7 @@
 from typing import Any
 
 from eulerstack import i18n
-from eulerstack.library import Preset
+from eulerstack.preset_index import Preset
 from eulerstack.results.shown import html_table
 from eulerstack.results.table import Tabled, TextTable
 

@@ -3,7 +3,7 @@
 from html import escape
 from typing import Any
 
-from eulerstack.library import Preset
+from eulerstack.preset_index import Preset
 from eulerstack.records import dataclass
 from eulerstack.results.explanation import Explanation
 from eulerstack.results.preset_list import preset_dict

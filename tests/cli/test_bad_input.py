@@ -9,11 +9,11 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eulerstack import api, cli, i18n, library
+from eulerstack import api, cli, i18n, preset_index
 from eulerstack.diagnostics import REPORT_LIMIT, EulerStackError, Source
 from eulerstack.diagnostics.span import LINE_BREAK
 
-PRESETS = [library.find(name).source.text for name in library.names()]
+PRESETS = [preset_index.find(name).source.text for name in preset_index.names()]
 PLAIN = [document for document in map(yaml.safe_load, PRESETS) if "extends" not in document]
 ODD = [
     *(

@@ -7,7 +7,7 @@ import pytest
 
 from eulerstack import api, cli, i18n
 from eulerstack.diagnostics.cells import cells
-from eulerstack.library import parameter_count
+from eulerstack.preset_index import parameter_count
 
 SPEC = """\
 schema_version: 1

@@ -3,7 +3,7 @@
 import pytest
 from IPython.core.completer import provisionalcompleter
 
-from eulerstack import library
+from eulerstack import preset_index
 from tests.magics.test_magic import SPEC, run
 
 
@@ -72,7 +72,7 @@ def test_bound_specs_are_offered(shell):
 
 
 def test_every_preset_is_offered(shell):
-    assert set(library.names()) <= set(complete(shell, "%eulerstack explain |"))
+    assert set(preset_index.names()) <= set(complete(shell, "%eulerstack explain |"))
 
 
 def test_other_cells_are_left_alone(shell):

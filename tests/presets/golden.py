@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from eulerstack import api, library
+from eulerstack import api, preset_index
 from eulerstack.compiler.config import config_dict
 from eulerstack.ir import laws, parameter_table
 from eulerstack.ir.nodes import Model
@@ -66,12 +66,12 @@ def _parameters(model: Model) -> str:
 
 def main() -> None:
     """Write every preset's golden files and remove those of presets that are gone."""
-    for name in library.names():
+    for name in preset_index.names():
         folder = GOLDEN / name
         folder.mkdir(parents=True, exist_ok=True)
         for file, text in render(name).items():
             (folder / file).write_text(text, "utf-8")
-    for stale in {folder.name for folder in GOLDEN.iterdir() if folder.is_dir()} - set(library.names()):
+    for stale in {folder.name for folder in GOLDEN.iterdir() if folder.is_dir()} - set(preset_index.names()):
         for file in (GOLDEN / stale).iterdir():
             file.unlink()
         (GOLDEN / stale).rmdir()

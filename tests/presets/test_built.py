@@ -7,13 +7,13 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from eulerstack import api, library
+from eulerstack import api, preset_index
 from eulerstack.compiler import config_dict
 from eulerstack.ir import count, parameter_table
 from eulerstack.runtime.configuration_eulerstack import EulerStackConfig
 from eulerstack.runtime.modeling_eulerstack import EulerStackForCausalLM
 
-NAMES = library.names()
+NAMES = preset_index.names()
 SMALL = [name for name in NAMES if name.endswith("_mini") or name.startswith("llm_0p1b_")]
 
 

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from eulerstack import api, library
+from eulerstack import api, preset_index
 from eulerstack.compiler import config_dict
 from eulerstack.ir.cost import cost
 from eulerstack.runtime.configuration_eulerstack import EulerStackConfig
@@ -16,7 +16,7 @@ from tests.runtime.test_flops import check
 SECONDS = 0.1
 
 
-@pytest.mark.parametrize("name", [marked(name) for name in library.names()])
+@pytest.mark.parametrize("name", [marked(name) for name in preset_index.names()])
 def test_the_twin_s_work_is_stated(name: str) -> None:
     ir = api.load(api.shrink(name).source).model
     model = EulerStackForCausalLM(EulerStackConfig(**config_dict(ir)))
@@ -25,7 +25,7 @@ def test_the_twin_s_work_is_stated(name: str) -> None:
     check(model, passing_all(ir), length=48, further=2)
 
 
-@pytest.mark.parametrize("name", library.names())
+@pytest.mark.parametrize("name", preset_index.names())
 def test_cost_is_told_fast(name: str) -> None:
     model = api.load(name).model
     cost(model)

@@ -7,21 +7,21 @@ from itertools import islice
 
 import pytest
 
-from eulerstack import api, i18n, library
+from eulerstack import api, i18n, preset_index
 from eulerstack.diagnostics import Source
 from eulerstack.ir import count
 from eulerstack.schema.mixers import MIXERS, Branched
 from tests.presets.golden import GOLDEN, render
 from tests.presets.sizes import ACTIVE_TOLERANCE, SIZES, TOTAL_TOLERANCE
 
-NAMES = library.names()
+NAMES = preset_index.names()
 
 load = cache(api.load)
 
 
 def test_these_are_the_presets() -> None:
     assert len(NAMES) == 57
-    levels = Counter(preset.level for preset in library.presets())
+    levels = Counter(preset.level for preset in preset_index.presets())
     assert levels == {"beginner": 2, "intermediate": 3, "advanced": 5, "expert": 23, None: 24}
     assert set(NAMES) == SIZES.keys()
     assert {folder.name for folder in GOLDEN.iterdir() if folder.is_dir()} == set(NAMES)
@@ -48,7 +48,7 @@ def test_it_says_what_it_is(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name.endswith("_mini")])
 def test_a_mini_stands_in_the_tier_of_what_it_mirrors(name: str) -> None:
-    mirrored = library.find(api.preset(name).about["mirrors"])
+    mirrored = preset_index.find(api.preset(name).about["mirrors"])
     assert api.preset(name).tier == (mirrored.tier if mirrored else 2)
     assert load(name).model.d_model in range(384, 513)
 
@@ -99,4 +99,4 @@ def test_a_list_knows_mixers_and_size_without_the_schema(name: str) -> None:
 
 
 def test_a_list_can_ask_for_every_mixer() -> None:
-    assert set(library.MIXERS) == set(MIXERS)
+    assert set(preset_index.MIXERS) == set(MIXERS)

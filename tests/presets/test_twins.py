@@ -10,11 +10,11 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from eulerstack import api, library
+from eulerstack import api, preset_index
 from eulerstack.ir import laws, parameter_table
 from tests.presets.selection import marked
 
-NAMES = library.names()
+NAMES = preset_index.names()
 LENGTH = 48
 STEPS = 12
 LEARNING_RATE = 3e-3

@@ -9,7 +9,7 @@ from types import ModuleType
 import nbformat
 import pytest
 
-from eulerstack import library
+from eulerstack import preset_index
 from eulerstack.arguments import Place, parse, split_language
 
 TUTORIALS = Path(__file__).resolve().parent.parent.parent / "tutorials"
@@ -93,7 +93,7 @@ def test_prose_names_presets_that_exist(source: Path) -> None:
     for cell in _prose(source):
         for text in cell.texts.values():
             named = {name for name in PRESET.findall(text) if not name.endswith("_")}
-            assert named <= set(library.names())
+            assert named <= set(preset_index.names())
 
 
 @EACH

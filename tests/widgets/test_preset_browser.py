@@ -4,7 +4,7 @@ from html import escape
 
 import pytest
 
-from eulerstack import i18n, library
+from eulerstack import i18n, preset_index
 from eulerstack.ir import count
 from eulerstack.widgets import PresetBrowser
 from eulerstack.widgets.preset_browser import TABS
@@ -22,9 +22,9 @@ def shown(browser: PresetBrowser) -> list[str]:
 
 
 def test_all_presets_are_there(browser):
-    assert sorted(shown(browser)) == sorted(library.names())
+    assert sorted(shown(browser)) == sorted(preset_index.names())
     assert browser.chosen is browser.shown[0]
-    assert str(len(library.names())) in browser.count.value
+    assert str(len(preset_index.names())) in browser.count.value
 
 
 @pytest.mark.parametrize(
@@ -40,10 +40,10 @@ def test_all_presets_are_there(browser):
 )
 def test_a_filter(browser, name, value, expected):
     browser.filters[name].value = value
-    assert sorted(shown(browser)) == sorted(preset.name for preset in library.presets() if expected(preset))
+    assert sorted(shown(browser)) == sorted(preset.name for preset in preset_index.presets() if expected(preset))
     assert shown(browser)
     browser.filters[name].value = browser.filters[name].options[0][1]
-    assert len(shown(browser)) == len(library.names())
+    assert len(shown(browser)) == len(preset_index.names())
 
 
 def test_words_are_searched_in_name_description_and_papers(browser):
@@ -61,7 +61,7 @@ def test_order(browser):
     sizes = [preset.size for preset in browser.shown if preset.size is not None]
     assert sizes == sorted(sizes)
     browser.sort.value = "name"
-    assert shown(browser) == sorted(library.names())
+    assert shown(browser) == sorted(preset_index.names())
 
 
 def test_the_chosen_stays_chosen_while_it_passes(browser):
@@ -74,7 +74,7 @@ def test_the_chosen_stays_chosen_while_it_passes(browser):
 
 def test_pages_of_the_chosen(browser):
     browser.list.value = "llm_0p1b_jamba"
-    preset = library.find("llm_0p1b_jamba")
+    preset = preset_index.find("llm_0p1b_jamba")
     assert "<svg" in browser.pages["picture"].value
     assert escape(preset.description) in browser.about.value
     browser.tabs.selected_index = TABS.index("yaml")
@@ -113,7 +113,7 @@ def test_two_and_three_are_compared(browser):
 def test_the_chosen_opens_in_an_editor(browser):
     browser.list.value = "llm_0p1b_simple"
     browser.open.click()
-    assert browser.editor.yaml == library.find("llm_0p1b_simple").source.text
+    assert browser.editor.yaml == preset_index.find("llm_0p1b_simple").source.text
     assert browser.editor in browser.below.children
 
 

@@ -5,7 +5,7 @@ from html import unescape
 
 import pytest
 
-from eulerstack import api, i18n, library
+from eulerstack import api, i18n, preset_index
 from eulerstack.diagnostics import EulerStackError
 from eulerstack.ir import count
 from eulerstack.widgets import SpecEditor
@@ -169,11 +169,11 @@ def test_every_word_is_the_language_s(lang):
         assert editor.report.summary in unescape(editor.found.value)
 
 
-@pytest.mark.parametrize("name", library.names())
+@pytest.mark.parametrize("name", preset_index.names())
 def test_every_preset_opens_with_sliders_that_stand_where_the_spec_says(name):
     editor = SpecEditor(name)
     assert editor.report.ok
     assert editor.sliders["d_model"].value == editor.model.d_model
     assert editor.sliders["n_heads"].value == editor.model.n_heads
     assert editor.sliders["max_seq_len"].value == editor.model.max_seq_len
-    assert editor.yaml == library.find(name).source.text
+    assert editor.yaml == preset_index.find(name).source.text
