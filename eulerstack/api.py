@@ -7,26 +7,21 @@ so that `validate`, `schema` and `presets` start fast.
 """
 
 from collections.abc import Callable, Iterable
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from eulerstack import preset_index
-from eulerstack.diagnostics import (
-    Diagnostic,
-    EulerStackError,
-    Severity,
-    Source,
-    collect,
-    error,
-    in_text_order,
-    reason,
-)
-from eulerstack.diagnostics.suggest import nearest
-from eulerstack.dsl import Document, examine, read_file, relative_lookup
+from eulerstack.diagnostics import Source, collect, error, reason
 from eulerstack.preset_index import Preset
 from eulerstack.results.spec_text import SpecText
+from eulerstack.specs import Loaded as Loaded
+from eulerstack.specs import Ref as Ref
+from eulerstack.specs import bindings as bindings
+from eulerstack.specs import examined, lookup, unknown
+from eulerstack.specs import load as load
+from eulerstack.specs import source as source
+from eulerstack.specs import twin as twin_text
 
 if TYPE_CHECKING:
     from eulerstack.compiler import Progress
@@ -45,61 +40,7 @@ if TYPE_CHECKING:
     from eulerstack.results.preset_page import PresetPage
     from eulerstack.results.report import Report
     from eulerstack.results.training_run import TrainingRun
-    from eulerstack.schema import Spec
     from eulerstack.training.ablation.engine import Step
-
-Ref = str | Path | Source | SpecText
-"""What names a spec: a path, a preset's name, a bound name, YAML text, or a text as it is."""
-
-SPEC_FILE = "eulerstack.yml"
-YAML_SUFFIXES = (".yml", ".yaml")
-
-bindings: dict[str, Source] = {}
-"""Specs that a notebook bound to names (`--out NAME`); they come before presets and files."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Loaded:
-    """A valid spec through the first three layers, with the warnings and notes about it."""
-
-    source: Source
-    document: Document
-    spec: "Spec"
-    model: "Model"
-    findings: tuple[Diagnostic, ...]
-
-    @property
-    def yaml(self) -> str:
-        """The canonical spec: every default filled, `extends` and `let` applied."""
-        from eulerstack.ir.print import print_yaml
-
-        return print_yaml(self.model)
-
-
-def source(ref: Ref) -> Source:
-    """The text that `ref` names. Raises ValidationError when there is no such file or preset."""
-    if isinstance(ref, Source):
-        return ref
-    if isinstance(ref, SpecText):
-        return ref.source
-    if isinstance(ref, Path):
-        return read_file(ref)
-    if "\n" in ref:
-        return Source("<string>", ref)
-    found = _named(ref)
-    if found:
-        return found
-    if _is_path(ref):
-        return read_file(ref)
-    raise _unknown(ref, [*bindings, *preset_index.names()])
-
-
-def load(ref: Ref) -> Loaded:
-    """Read, check and lower a spec. Raises EulerStackError with every error that was found."""
-    loaded, found = _examine(source(ref))
-    if loaded is None:
-        raise collect(found)
-    return loaded
 
 
 def validate(ref: Ref) -> "Report":
@@ -112,7 +53,7 @@ def inspect(ref: Ref) -> "tuple[Report, Loaded | None]":
     from eulerstack.results.report import Report
 
     text = source(ref)
-    loaded, found = _examine(text)
+    loaded, found = examined(text)
     return Report(text, found, loaded.model if loaded else None), loaded
 
 
@@ -186,7 +127,7 @@ def compile(
     loaded = load(ref)
     authored = loaded.source
     if twin:
-        loaded = load(_twin(loaded))
+        loaded = load(twin_text(loaded))
     # a twin is small and narrow on purpose, so what realism says of its numbers is no news
     result = Compilation(loaded.source, loaded.model, () if twin else loaded.findings)
     if dry_run:
@@ -212,7 +153,7 @@ def compile(
 
 def shrink(ref: Ref) -> SpecText:
     """A spec's tiny twin: the same pattern of blocks at toy sizes. Raises EulerStackError for a wrong spec."""
-    return SpecText(_twin(load(ref)))
+    return SpecText(twin_text(load(ref)))
 
 
 def import_model(
@@ -227,6 +168,7 @@ def import_model(
     Raises EulerStackError for what cannot be imported exactly. No code of the directory is run.
     """
     from eulerstack import interop
+    from eulerstack.ir.print import SPEC_FILE
     from eulerstack.results.compilation import Compilation
 
     imported = interop.import_model(directory, output_dir, overwrite=overwrite, progress=progress)
@@ -269,6 +211,7 @@ def train(
     hears each line of its metrics. Raises EulerStackError for a wrong spec or call, and for what stopped the run.
     """
     from eulerstack.results.training_run import TrainingRun
+    from eulerstack.runs import begin_run
     from eulerstack.training.loop.launch import follow, launch
 
     run = TrainingRun(begin_run(ref, run_dir=run_dir, resume=resume, twin=twin, overwrite=overwrite, **options))
@@ -278,43 +221,6 @@ def train(
         if run.state.failures:
             raise collect(run.state.diagnostics)
     return run
-
-
-def begin_run(
-    ref: Ref | None,
-    *,
-    run_dir: str | Path | None = None,
-    resume: bool = False,
-    twin: bool = False,
-    overwrite: bool = False,
-    **options: Any,
-) -> Path:
-    """Write down what a run is asked, its model compiled, and give its directory. As `train`, which then runs it."""
-    from eulerstack.training import fresh
-    from eulerstack.training.loop.directory import RunDirectory, new_run
-    from eulerstack.training.loop.settings import Options, read_config, settings_for
-
-    fresh.check_installed()
-    asked = Options(**options)
-    asked.check()
-    if resume:
-        found = RunDirectory(run_dir or _run_dir(ref, twin))
-        found.check()
-        if asked != Options():
-            raise error("resume-as-asked")
-        return found.path
-    if ref is None:
-        raise error("no-spec", params={"command": "eulerstack train"})
-    compiled = _compiled_directory(ref)
-    spec = source(ref) if compiled is None else read_file(compiled / SPEC_FILE)
-    with new_run(Path(run_dir or _run_dir(ref, twin)), overwrite=overwrite) as run:
-        if compiled is None or twin:
-            compile(spec, output_dir=run.model, tokenizer="skip" if asked.tokenizer else "auto", twin=twin)
-        model = run.model if compiled is None or twin else compiled
-        # Adam's best rate falls as width grows (Yang 2022), and the hints' is for the whole model
-        factor = load(spec).model.d_model / read_config(model)["hidden_size"] if twin else 1.0
-        run.begin(settings_for(model, asked, lr_factor=factor), (model / SPEC_FILE).read_text("utf-8"))
-    return run.path
 
 
 def watch(run_dir: str | Path) -> "TrainingRun":
@@ -339,12 +245,14 @@ def data(
     `tokenizer`. Tokens are made where they are not kept yet. Raises EulerStackError for a wrong spec, and where text or
     tokenizer are missing.
     """
+    from eulerstack.ir.print import SPEC_FILE
     from eulerstack.results.data_page import DataPage
+    from eulerstack.runs import compiled_directory
     from eulerstack.training.data import open_source
     from eulerstack.training.data.bpe import train_bpe
     from eulerstack.training.data.look import look
 
-    compiled = _compiled_directory(ref)
+    compiled = compiled_directory(ref)
     model = load(ref if compiled is None else compiled / SPEC_FILE).model
     if bpe is not None:
         if tokenizer is None:
@@ -372,7 +280,7 @@ def check_coordinates(
     from eulerstack.training.coordinates import check_coordinates as check
 
     loaded = load(ref)
-    model = load(_twin(loaded)).model if twin else loaded.model
+    model = load(twin_text(loaded)).model if twin else loaded.model
     base = model.training_hints["scaling"].get("base_width") or max(1, model.d_model // 8)
     chosen = sorted(set(widths)) or [base * factor for factor in (1, 2, 4, 8)]
     try:
@@ -403,7 +311,7 @@ def ablate(
     read = read_study(source(study))
 
     def model(spec: str | Source) -> "Model":
-        return load(spec if isinstance(spec, Source) else _lookup(spec, read.source)).model
+        return load(spec if isinstance(spec, Source) else lookup(spec, read.source)).model
 
     directory = Path(run_dir or Path("runs") / "ablate" / read.slug)
     found = Ablation(run_study(read, model, directory, retry=retry, device=device, report=report))
@@ -447,7 +355,7 @@ def preset(name: str) -> Preset:
     """The preset of this name. Raises ValidationError, naming the nearest one, when there is none."""
     found = preset_index.find(name)
     if found is None:
-        raise _unknown(name, preset_index.names())
+        raise unknown(name, preset_index.names())
     return found
 
 
@@ -472,81 +380,3 @@ def write_text(path: str | Path, text: str, *, overwrite: bool = False) -> None:
         raise error("file-exists", params={"path": path}) from None
     except (OSError, ValueError) as failure:  # ValueError: a NUL inside the path
         raise error("cannot-write", params={"path": path, "reason": reason(failure)}) from None
-
-
-def _examine(text: Source) -> tuple[Loaded | None, list[Diagnostic]]:
-    """The spec through the first three layers, or None, and all diagnostics in the order of the text."""
-    from eulerstack.ir.lower import lower
-    from eulerstack.ir.realism import realism
-    from eulerstack.schema import check
-
-    document, found = examine(text, _lookup)
-    if document is None:
-        return None, found
-    checked = check(document)
-    found = in_text_order([*found, *checked.diagnostics])
-    if checked.spec is None or any(d.severity is Severity.ERROR for d in found):
-        return None, found
-    try:
-        model = lower(checked.spec)
-    except EulerStackError as failure:
-        return None, in_text_order([*found, *failure.diagnostics])
-    found = in_text_order([*found, *realism(checked.spec, model)])
-    findings = tuple(found)
-    return Loaded(source=text, document=document, spec=checked.spec, model=model, findings=findings), found
-
-
-def _twin(loaded: Loaded) -> Source:
-    from eulerstack.ir.print import print_yaml
-    from eulerstack.ir.shrink import shrink as twin_of
-
-    return Source(f"{loaded.model.name}-tiny.yml", print_yaml(twin_of(loaded.model)))
-
-
-def _compiled_directory(ref: Ref | None) -> Path | None:
-    """The directory, if it is one that `compile` wrote. Raises ValidationError for any other directory."""
-    from eulerstack.training.loop.settings import read_config
-
-    if not isinstance(ref, (str, Path)) or "\n" in str(ref) or not Path(ref).is_dir():
-        return None
-    read_config(ref)
-    return Path(ref)
-
-
-def _run_dir(ref: Ref | None, twin: bool) -> Path:
-    if ref is None:
-        raise error("no-spec", params={"command": "eulerstack train"})
-    compiled = _compiled_directory(ref)
-    name = compiled.resolve().name if compiled else load(ref).model.name
-    return Path("runs") / (f"{name}-tiny" if twin else name)
-
-
-def _lookup(name: str, origin: Source) -> Source:
-    """What `extends: name` in `origin` means: a bound spec, a preset, or a file beside `origin`."""
-    found = _named(name)
-    if found:
-        return found
-    if _is_path(name):
-        return relative_lookup(name, origin)
-    raise _unknown(name, [*bindings, *preset_index.names()])
-
-
-def _named(name: str) -> Source | None:
-    if name in bindings:
-        return bindings[name]
-    found = preset_index.find(name)
-    return found.source if found else None
-
-
-def _is_path(name: str) -> bool:
-    if name.endswith(YAML_SUFFIXES) or "/" in name or "\\" in name:
-        return True
-    with suppress(OSError, ValueError):  # a name too long for a path, or with a NUL in it
-        return bool(name) and Path(name).exists()
-    return False
-
-
-def _unknown(name: str, known: Iterable[str]) -> EulerStackError:
-    close = nearest(name, known)
-    params = {"value": name, "nearest": close}
-    return error("unknown-preset", params=params, fix="fix_nearest" if close else "fix")

@@ -10,6 +10,7 @@ from IPython.display import display
 from eulerstack import api
 from eulerstack.arguments import preset_filter, training_options, workload
 from eulerstack.diagnostics import collect
+from eulerstack.ir.print import SPEC_FILE
 from eulerstack.magics.curve import live_curve
 from eulerstack.magics.progress import progress_bar
 from eulerstack.magics.study_bar import study_bar
@@ -69,7 +70,7 @@ def _import(call: Namespace, _: None) -> Shown:
         with progress_bar() as tell:
             return api.import_model(call.directory, call.output_dir, overwrite=call.overwrite, progress=tell)
     spec = api.import_spec(call.directory)
-    target = call.output or (call.output_dir and Path(call.output_dir) / api.SPEC_FILE)
+    target = call.output or (call.output_dir and Path(call.output_dir) / SPEC_FILE)
     if target:
         api.write_text(target, spec.yaml, overwrite=call.overwrite)
     return spec

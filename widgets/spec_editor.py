@@ -18,6 +18,7 @@ from eulerstack.results.shown import html_table, short
 from eulerstack.results.spec_text import SpecText
 from eulerstack.results.tissue_words import tissue_facts
 from eulerstack.schema import Spec
+from eulerstack.specs import YAML_SUFFIXES
 from eulerstack.widgets.compiling import CompilePanel
 from eulerstack.widgets.knobs import Knob, knobs, slider
 from eulerstack.widgets.view import NOTHING, View, answering, button, dropdown, label, status, told
@@ -67,7 +68,7 @@ class SpecEditor(View):
         self.undo_button = button("editor.undo", lambda _: self.undo(), icon="undo")
         self.redo_button = button("editor.redo", lambda _: self.redo(), icon="repeat")
         self.file = w.Text(
-            value=self.source.name if self.source.name.endswith(api.YAML_SUFFIXES) else "spec.yml",
+            value=self.source.name if self.source.name.endswith(YAML_SUFFIXES) else "spec.yml",
             description=label("editor.file"), style={"description_width": "initial"}, layout={"width": "280px"},
         )  # fmt: skip
         self.save_button = button("editor.save", lambda _: self.save(), icon="save")

@@ -6,13 +6,14 @@ from pathlib import Path
 
 from eulerstack import api
 from eulerstack.cli import terminal
+from eulerstack.ir.print import SPEC_FILE
 
 
 def run(call: Namespace) -> int:
     """Always 0: what cannot be imported exactly raises."""
     if call.yaml_only:
         spec = api.import_spec(call.directory)
-        target = call.output or (call.output_dir and Path(call.output_dir) / api.SPEC_FILE)
+        target = call.output or (call.output_dir and Path(call.output_dir) / SPEC_FILE)
         if target:
             api.write_text(target, spec.yaml, overwrite=call.overwrite)
         else:

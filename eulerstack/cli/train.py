@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from eulerstack import api, i18n
+from eulerstack import i18n
 from eulerstack.arguments import training_options
 from eulerstack.cli import terminal
 from eulerstack.results.training_run import TrainingRun
+from eulerstack.runs import begin_run
 from eulerstack.training import fresh
 from eulerstack.training.loop.settings import ENDLESS, Settings
 
@@ -24,7 +25,7 @@ def run(call: Namespace) -> int:
     from eulerstack.training.loop.run import run as train
 
     spec = call.spec if call.spec is None else terminal.spec(call.spec)
-    path = once(lambda: api.begin_run(spec, **training_options(call)))
+    path = once(lambda: begin_run(spec, **training_options(call)))
     done = TrainingRun(path)
     with _progress(done.settings, quiet=not is_first() or call.format == "json") as (prepared, report):
         train(path, report=report, prepared=prepared)

@@ -23,6 +23,7 @@ from eulerstack.ir.nodes import Model
 __all__ = [
     "Brought",
     "CompileResult",
+    "Mode",
     "Progress",
     "Tensor",
     "check_json_target",

@@ -20,7 +20,7 @@ from eulerstack.diagnostics import Diagnostic, error, reason
 from eulerstack.ir.laws import InitPolicy, laws_of
 from eulerstack.ir.nodes import Model
 from eulerstack.ir.parameters import parameter_table
-from eulerstack.ir.print import print_yaml
+from eulerstack.ir.print import SPEC_FILE, print_yaml
 from eulerstack.ir.totals import count
 from eulerstack.schema.base import Parameter
 
@@ -97,7 +97,7 @@ def write_directory(
 
 
 def _write_spec(directory: Path, model: Model, source_text: str | None) -> None:
-    _write_text(directory / "eulerstack.yml", print_yaml(model))
+    _write_text(directory / SPEC_FILE, print_yaml(model))
     if source_text is not None:
         _write_text(directory / "eulerstack.source.yml", source_text)
 

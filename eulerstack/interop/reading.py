@@ -18,10 +18,10 @@ from eulerstack.interop.plain import Parts, Plain, plain
 from eulerstack.interop.tokenizer import adds_bos
 from eulerstack.interop.weights import Assignment, Rule, assign
 from eulerstack.ir import Model, lower, parameter_table
+from eulerstack.ir.print import SPEC_FILE
 from eulerstack.ir.yaml_text import dump
 from eulerstack.schema import check
 
-SPEC_NAME = "eulerstack.yml"
 TOKENS = ("bos_token_id", "eos_token_id", "pad_token_id")
 
 
@@ -77,7 +77,7 @@ def read(directory: Path, checkpoint: Checkpoint | None = None) -> Reading:
         dtype=dtype or "float32",
         tokenizer=tokenizer(written, directory, family),
     )
-    source = Source(SPEC_NAME, header(family, parts) + dump(spec))
+    source = Source(SPEC_FILE, header(family, parts) + dump(spec))
     return Reading(
         family=family,
         rules=parts.rules,

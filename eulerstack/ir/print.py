@@ -17,6 +17,9 @@ from eulerstack.schema.memory import plain_memory
 
 Plain = dict[str, Any]
 
+SPEC_FILE = "eulerstack.yml"
+"""What a canonical spec is called wherever one is kept: compiled directories, runs, studies."""
+
 
 def to_plain(model: Model) -> Plain:
     """The canonical spec as dicts, lists and scalars, in the order of the language."""

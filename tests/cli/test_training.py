@@ -12,6 +12,7 @@ import yaml
 
 from eulerstack import api, cli
 from eulerstack.diagnostics import EulerStackError
+from eulerstack.runs import begin_run
 from tests.runtime.models import layer, spec
 from tests.training.data.words import write_documents
 from tests.training.loop.runs import BYTES, SERIAL, compiled
@@ -73,14 +74,14 @@ def test_what_train_refuses(yml: Path, text: str, tmp_path: Path, capsys) -> Non
     assert "max_seq_len of 64" in refused([*begin, "--length", "65"], capsys)
     assert "is no number above 0" in refused([*begin, "--lr", "nan"], capsys)
     assert not Path(run).exists()
-    assert api.begin_run(str(yml), run_dir=run, data=text)
+    assert begin_run(str(yml), run_dir=run, data=text)
     assert "already holds a run" in refused(begin, capsys)
     assert "--resume changes nothing" in refused([*begin, "--resume", "--steps", "3"], capsys)
     assert "is no model directory" in refused(["train", text], capsys)
 
 
 def test_a_compiled_directory_trains_as_it_is(model: Path, text: str, tmp_path: Path) -> None:
-    path = api.begin_run(str(model), run_dir=tmp_path / "run", data=text, steps=2)
+    path = begin_run(str(model), run_dir=tmp_path / "run", data=text, steps=2)
     settings = api.watch(path).settings
     assert settings.model == str(model)
     assert settings.lr == 3e-4
@@ -88,7 +89,7 @@ def test_a_compiled_directory_trains_as_it_is(model: Path, text: str, tmp_path: 
 
 
 def test_a_twin_learns_faster_as_it_is_narrower(tmp_path: Path) -> None:
-    path = api.begin_run("arch_beginner_llama", run_dir=tmp_path / "run", twin=True)
+    path = begin_run("arch_beginner_llama", run_dir=tmp_path / "run", twin=True)
     preset = api.load("arch_beginner_llama").model
     assert api.watch(path).settings.lr == pytest.approx(3e-4 * preset.d_model / 64)
 

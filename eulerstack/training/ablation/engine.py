@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from eulerstack import i18n
-from eulerstack.ir.print import print_yaml
+from eulerstack.ir.print import SPEC_FILE, print_yaml
 from eulerstack.training.ablation.learn import Plan, learn
 from eulerstack.training.ablation.matching import Candidate, Load, base_model, candidates
 from eulerstack.training.ablation.record import Findings, Judged, Run
 from eulerstack.training.ablation.study import Study
 from eulerstack.training.tasks import IGNORED, Task
 
-RESULT, SPEC, STUDY, FINDINGS = "result.json", "eulerstack.yml", "study.yml", "findings.json"
+RESULT, STUDY, FINDINGS = "result.json", "study.yml", "findings.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +121,7 @@ def _run(planned: _Planned, place: Path, device: str | None, report: Callable[[i
     except Exception as failure:  # whatever it is, the other runs go on, and the study tells it
         run = Run(**names, sizes=planned.candidate.sizes, failure=f"{type(failure).__name__}: {failure}"[:500])
     place.mkdir(parents=True, exist_ok=True)
-    _write(place / SPEC, print_yaml(model).encode())
+    _write(place / SPEC_FILE, print_yaml(model).encode())
     _write(place / RESULT, _json(run.to_dict()))
     return run
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from eulerstack.diagnostics import Diagnostic, ValidationError, error
+from eulerstack.ir.print import SPEC_FILE
 from eulerstack.training.loop.settings import Settings
 
 try:
@@ -101,7 +102,7 @@ class RunDirectory:
     def begin(self, settings: Settings, spec: str) -> None:
         """Write down what a new run is asked, last of all."""
         self.path.mkdir(parents=True, exist_ok=True)
-        write_aside(self.path / "eulerstack.yml", spec)
+        write_aside(self.path / SPEC_FILE, spec)
         self.write_state(State())
         write_aside(self._settings, settings.to_json())
 

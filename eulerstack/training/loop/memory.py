@@ -8,19 +8,19 @@ from eulerstack.dsl import resolve
 from eulerstack.ir import Model
 from eulerstack.ir.fitting import Remedy, fitting
 from eulerstack.ir.lower import lower
+from eulerstack.ir.print import SPEC_FILE
 from eulerstack.ir.workload import Workload
 from eulerstack.schema import check
 from eulerstack.training.loop.settings import Settings
 
-SPEC = "eulerstack.yml"
 WAYS = {"checkpointing": "--checkpointing", "optimizer": "training_hints.optimizer=muon"}
 """What a user writes for a change; the loop holds no logits, and its weights are fp32 whatever the rest is in."""
 
 
 def spec_model(directory: Path) -> Model:
     """The model of a compiled directory, from the resolved spec in it. Raises EulerStackError for a wrong one."""
-    text = (directory / SPEC).read_text("utf-8")
-    checked = check(resolve(Source(str(directory / SPEC), text), lambda name, source: source))
+    text = (directory / SPEC_FILE).read_text("utf-8")
+    checked = check(resolve(Source(str(directory / SPEC_FILE), text), lambda name, source: source))
     if checked.spec is None:
         raise EulerStackError(*checked.diagnostics)
     return lower(checked.spec)
