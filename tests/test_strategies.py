@@ -8,27 +8,14 @@ from hypothesis import HealthCheck, Phase, given, settings
 from eulerstack.schema.base import Keys
 from eulerstack.schema.facts import Facts, field_facts, named_fields
 from eulerstack.schema.spec import RootKeys
-from tests.strategies import (
-    SINGLE_MIXERS,
-    Frame,
-    abouts,
-    compatibilities,
-    embeddings,
-    integrators,
-    kv_entries,
-    latents,
-    mambas,
-    moes,
-    muons,
-    parallels,
-    plain_entries,
-    rope_scalings,
-    schedules,
-    single_mixers,
-    specs,
-    tissues,
-    training_hints,
-)
+from tests.strategies.attention import latents
+from tests.strategies.choices import Frame
+from tests.strategies.mixers import SINGLE_MIXERS, mambas, single_mixers
+from tests.strategies.schedule import integrators, kv_entries, parallels, plain_entries, schedules
+from tests.strategies.sections import abouts, embeddings, rope_scalings, tissues
+from tests.strategies.specs import specs
+from tests.strategies.templates import moes
+from tests.strategies.training import compatibilities, muons, training_hints
 
 RESOLVED_AWAY = {"extends", "let"}
 """Keys that only a document before resolution has; their tests stand with the DSL."""

@@ -7,7 +7,7 @@ from eulerstack import api
 from eulerstack.diagnostics import Source
 from eulerstack.ir.diff import GAP, Change, align, diff, plain_changes, ranges, unlikeness
 from tests.ir.specs import LLAMA, model_of
-from tests.strategies import as_text, specs
+from tests.strategies.specs import as_text, specs
 
 
 def changed(before: str, after: str):

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 
 from eulerstack.ir import print_yaml, to_plain
 from tests.ir.specs import LLAMA, llama, model_of
-from tests.strategies import as_text, specs
+from tests.strategies.specs import as_text, specs
 
 
 @settings(max_examples=60)

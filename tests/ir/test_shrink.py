@@ -10,7 +10,7 @@ from eulerstack.ir import Layer, count, lower, print_yaml
 from eulerstack.ir.shrink import shrink
 from eulerstack.schema import check
 from tests.ir.specs import llama, model_of
-from tests.strategies import as_text, specs
+from tests.strategies.specs import as_text, specs
 
 PRESETS = Path(__file__).parents[2] / "presets"
 LARGEST = 1_000_000

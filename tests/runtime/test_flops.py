@@ -18,7 +18,7 @@ from eulerstack.schema.work import Call
 from tests.runtime.caches import kept_bytes
 from tests.runtime.flops import counted, eager, is_gated, pass_all, passing_all
 from tests.runtime.models import SPECS, build, to_ir, tokens
-from tests.strategies import as_text, specs
+from tests.strategies.specs import as_text, specs
 
 LENGTH = 41
 

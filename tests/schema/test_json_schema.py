@@ -15,7 +15,7 @@ from eulerstack.ir.yaml_text import dump
 from eulerstack.schema.describe import every_path
 from eulerstack.schema.json_schema import json_schema
 from tests.schema.root import EVERYTHING, TEN_LINES
-from tests.strategies import specs
+from tests.strategies.specs import specs
 
 with i18n.speaking("en"):
     SCHEMA = json_schema()
