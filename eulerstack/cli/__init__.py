@@ -11,7 +11,7 @@ from typing import NoReturn
 from eulerstack import i18n
 from eulerstack.arguments import parse, split_language
 from eulerstack.cli import terminal
-from eulerstack.diagnostics import EulerStackError
+from eulerstack.diagnostics import EulerStackError, error, reason
 from eulerstack.diagnostics.catalogue import CATALOGUE
 
 
@@ -149,24 +149,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     terminal.prepare()
     try:
-        code = _spoken(words)
-        sys.stdout.flush()
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except BrokenPipeError:
-        # the reader went away; what is still buffered must not be written at exit either
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return BROKEN_PIPE
-    return code
-
-
-def _spoken(words: list[str]) -> int:
-    try:
         lang, rest = split_language(words)
         with i18n.speaking(lang or i18n.language()):
-            return _run(rest)
+            return _ended(rest)
+    except KeyboardInterrupt:
+        return INTERRUPTED
     except EulerStackError as failure:  # no such language: told in the one that is spoken anyway
         return _fail(failure)
+
+
+def _ended(words: list[str]) -> int:
+    """Run a call and write out what it printed, or end as one does whose output cannot be written."""
+    try:
+        code = _run(words)
+        sys.stdout.flush()
+    except OSError as failure:
+        if terminal.takes_output():  # not what went wrong
+            raise
+        terminal.drop(sys.stdout)
+        if isinstance(failure, BrokenPipeError):  # the reader went away, and needs no word about it
+            return BROKEN_PIPE
+        return _fail(error("cannot-write", params={"path": "<stdout>", "reason": reason(failure)}, fix="fix_output"))
+    return code
 
 
 def _run(words: list[str]) -> int:
@@ -201,7 +205,10 @@ def _without_overhead() -> Iterator[None]:
 
 def _fail(failure: EulerStackError) -> int:
     sys.stdout.flush()
-    terminal.complain(failure.diagnostics)
+    try:
+        terminal.complain(failure.diagnostics)
+    except OSError:  # then the exit code alone tells
+        terminal.drop(sys.stderr)
     return exit_code(failure)
 
 

@@ -22,10 +22,30 @@ if TYPE_CHECKING:
 
 
 def prepare() -> None:
-    """Let no character that the terminal lacks end the run: it is written as its escape."""
+    """Let no character that the terminal lacks end the run: it is written as its escape. A stream that the caller
+    closed is the null device.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # in this order each takes the number of the one that is closed
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def takes_output() -> bool:
+    """Whether standard output takes another line. A stream forgets what it could not write, so it is asked anew."""
+    try:
+        sys.stdout.write("\n")
+        sys.stdout.flush()
+    except OSError:
+        return False
+    return True
+
+
+def drop(stream: TextIO) -> None:
+    """Write what the stream still holds, and all that follows, nowhere: at exit it would fail once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def spec(name: str) -> str | Source:

@@ -1,6 +1,8 @@
 """The command line as a process: what it loads, and the ways a process can end."""
 
 import os
+import shlex
+import signal
 import subprocess
 import sys
 
@@ -11,6 +13,15 @@ CALLS = """
 import sys
 from eulerstack.cli import main
 codes = [main(words.split()) for words in sys.argv[1:]]
+"""
+INTERRUPTED_WHILE_LOADING = """
+import os, signal, sys
+from eulerstack.__main__ import run
+class Finder:
+    def find_spec(*_):
+        os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Finder)
+run()
 """
 READING = [
     "validate llm_0p1b_simple --report",
@@ -55,6 +66,32 @@ def test_a_reader_that_goes_away_ends_it_quietly():
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait(timeout=60) == 141
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("call", ["presets list", "validate llm_0p1b_simple", "compile llm_0p1b_simple --print-config"])
+def test_a_full_disk_below_the_output_is_told(call, unbuffered):
+    command = [sys.executable, "-m", "eulerstack", *call.split(), "--lang", "en"]
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, timeout=60, env=environment)
+        assert subprocess.run(command, stdout=full, stderr=full, timeout=60, env=environment).returncode == 2
+    assert done.returncode == 2
+    first, fix, see = done.stderr.decode().splitlines()
+    assert first == "ValidationError: '<stdout>' cannot be written: the disk is full"
+    assert fix.startswith("Fix: ")
+    assert see.startswith("See: ")
+
+
+@pytest.mark.parametrize(("call", "code"), [("presets list", 0), ("validate none.yml", 2), ("validate -", 1)])
+def test_streams_may_be_closed(call, code):
+    command = f"exec {shlex.quote(sys.executable)} -m eulerstack {call} <&- >&- 2>&-"
+    assert subprocess.run(command, shell=True, timeout=60).returncode == code
+
+
+def test_an_interrupt_while_it_loads_ends_it_without_a_word():
+    done = python("-c", INTERRUPTED_WHILE_LOADING)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, b"", b"")
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
