@@ -13,7 +13,8 @@ import yaml
 from eulerstack import api, cli
 from eulerstack.diagnostics import EulerStackError
 from eulerstack.runs import begin_run
-from tests.runtime.models import layer, spec
+from tests.runtime.models.layers import layer
+from tests.runtime.models.sections import spec
 from tests.training.data.words import write_documents
 from tests.training.loop.runs import BYTES, SERIAL, compiled
 

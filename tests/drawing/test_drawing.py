@@ -13,20 +13,10 @@ from eulerstack.drawing.boxes import MARKS, SHAPES
 from eulerstack.ir import count
 from eulerstack.ir.caches import cache_bytes
 from eulerstack.ir.cost import cost
-from tests.runtime.models import (
-    SPECS,
-    attention,
-    columns,
-    gated,
-    hyper,
-    integrator,
-    layer,
-    mamba,
-    moe,
-    spec,
-    streams,
-    to_ir,
-)
+from tests.runtime.models.building import to_ir
+from tests.runtime.models.layers import attention, hyper, layer, mamba, moe
+from tests.runtime.models.sections import columns, gated, integrator, spec, streams
+from tests.runtime.models.specs import SPECS
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -21,27 +21,23 @@ from eulerstack.compiler import config_dict
 from eulerstack.runtime.configuration_eulerstack import EulerStackConfig
 from eulerstack.runtime.modeling_eulerstack import EulerStackForCausalLM, EulerStackModel
 from tests.hf.fetch import NAME, TESTS, fetch
-from tests.runtime import models
-from tests.runtime.models import (
+from tests.runtime.models.building import to_ir, tokens
+from tests.runtime.models.layers import (
     attention,
     branched,
     compressed,
     delta,
-    gated,
     hyena,
     hyper,
-    integrator,
     layer,
     mamba,
     moe,
-    mtp,
     remembering,
     retnet,
-    spec,
-    streams,
-    to_ir,
     ttt,
 )
+from tests.runtime.models.sections import TWO, gated, integrator, mtp, spec, streams
+from tests.runtime.models.specs import SPECS
 
 DEEPSEEK = moe(
     experts=8,
@@ -51,7 +47,6 @@ DEEPSEEK = moe(
     n_groups=4,
     balance={"group_limit": 2},
 )
-PAIR = {"a": layer(), "b": layer(attention(window=7, n_kv_heads=2))}
 
 
 def two(**templates: dict) -> dict:
@@ -62,13 +57,13 @@ def two(**templates: dict) -> dict:
 
 KINDS = {
     "llama": two(a=layer(attention(n_kv_heads=2))),
-    "gpt2": models.SPECS["gpt2"],
+    "gpt2": SPECS["gpt2"],
     "windows": two(a=layer(attention(window=6)), b=layer(attention(window=4, window_mode="dilated"))),
     "mixtral": two(a=layer(ffn=moe())),
     "deepseek": two(a=layer(attention(mla={"kv_rank": 12, "rope_dim": 4}), DEEPSEEK), b=layer(ffn=DEEPSEEK)),
-    "streams": spec(PAIR, [{"template": "a"}, streams({"type": "gated"})]),
+    "streams": spec(TWO, [{"template": "a"}, streams({"type": "gated"})]),
     "hyper_connections": two(a=hyper(layer()), b=hyper(layer(ffn=moe()), mixing="learned_lowrank")),
-    "depth": spec(PAIR, [{"template": "a"}, gated("b")]),
+    "depth": spec(TWO, [{"template": "a"}, gated("b")]),
     "mamba1": two(a=layer(mamba(variant="mamba1"))),
     "mamba2": two(a=layer(mamba())),
     "retnet": two(a=layer(retnet())),
@@ -79,8 +74,8 @@ KINDS = {
     "nsa": two(a=layer(compressed("nsa_learned"))),
     "branched": two(a=layer(branched(local=attention(window=6), ssm=mamba()))),
     "memory": two(a=remembering("neural_memory"), b=remembering("associative")),
-    "ode": spec(PAIR, [{"template": "a"}, integrator("ode_rk4", body="b")]),
-    "mtp": spec(PAIR, [{"template": "a"}, {"template": "b"}], head=mtp()),
+    "ode": spec(TWO, [{"template": "a"}, integrator("ode_rk4", body="b")]),
+    "mtp": spec(TWO, [{"template": "a"}, {"template": "b"}], head=mtp()),
     "hybrid": two(a=layer(mamba()), b=layer(ffn=moe())),
 }
 """A model of every kind: two entries of the schedule, as many layers as transformers lets its test models have."""
@@ -205,7 +200,7 @@ class ModelTester:
 
     def prepare_config_and_inputs_for_common(self) -> tuple[EulerStackConfig, dict[str, torch.Tensor]]:
         """A configuration, and the arguments of a forward."""
-        ids = models.tokens(self.batch_size, self.seq_length)
+        ids = tokens(self.batch_size, self.seq_length)
         return self.get_config(), {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
 
 

@@ -28,7 +28,7 @@ from eulerstack.runtime.configuration_eulerstack import EulerStackConfig
 from eulerstack.runtime.modeling_eulerstack import EulerStackForCausalLM
 from eulerstack.training.quick import pack
 from tests.keys.rows import Plain
-from tests.runtime.models import gap, randomise, to_ir, tokens
+from tests.runtime.models.building import gap, randomise, to_ir, tokens
 
 PAD, TRANSITION = 0, 3
 LENGTH = 24

@@ -3,7 +3,8 @@
 from tests.keys.effects import corrected, cost, errors, far_logits, initialisation, kept, logits, loss, remembered
 from tests.keys.mixers import KINDS
 from tests.keys.rows import UNWRITTEN, of, one, row
-from tests.runtime.models import hyper, layer, mamba, moe, remembering, spec
+from tests.runtime.models.layers import hyper, layer, mamba, moe, remembering
+from tests.runtime.models.sections import spec
 
 ACTIVATIONS = ("swiglu", "geglu", "silu", "gelu", "gelu_tanh", "relu", "relu2")
 

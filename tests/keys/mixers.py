@@ -2,7 +2,7 @@
 
 from tests.keys.effects import cost, gradient, kept, logits, loss
 from tests.keys.rows import UNWRITTEN, of, one, put, row
-from tests.runtime.models import attention, branched, compressed, delta, hyena, layer, mamba, retnet, ttt
+from tests.runtime.models.layers import attention, branched, compressed, delta, hyena, layer, mamba, retnet, ttt
 
 
 def _one(mixer: dict, **sections) -> dict:

@@ -18,7 +18,8 @@ from tests.keys.effects import (
     training,
 )
 from tests.keys.rows import UNWRITTEN, Plain, Row, of, one, put, row
-from tests.runtime.models import TWO, layer, mamba, moe, mtp, quantised, spec
+from tests.runtime.models.layers import layer, mamba, moe
+from tests.runtime.models.sections import TWO, mtp, quantised, spec
 
 PLAIN = one()
 PRESETS = [str(files("eulerstack.presets") / "tier1" / f"arch_beginner_{name}.yml") for name in ("gpt2", "llama")]

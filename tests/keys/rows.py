@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from eulerstack.schema.template import TemplateKeys
-from tests.runtime.models import layer, spec
+from tests.runtime.models.layers import layer
+from tests.runtime.models.sections import spec
 
 Plain = dict[str, Any]
 Effect = Callable[[Any], Any]

@@ -3,7 +3,8 @@
 from tests.keys.effects import cost, generation, handed_on, logits, loss, picture, shown, tokenizer_files
 from tests.keys.layers import ACTIVATIONS
 from tests.keys.rows import UNWRITTEN, Plain, of, one, put, row
-from tests.runtime.models import TWO, attention, columns, gated, integrator, layer, phases, spec, streams
+from tests.runtime.models.layers import attention, layer
+from tests.runtime.models.sections import TWO, columns, gated, integrator, phases, spec, streams
 
 PLAIN = one()
 MLP = one(layer(ffn={"type": "mlp"}))

@@ -7,7 +7,8 @@ import yaml
 
 from eulerstack.results.data_page import DataPage
 from eulerstack.results.training_run import TrainingRun
-from tests.runtime.models import layer, spec
+from tests.runtime.models.layers import layer
+from tests.runtime.models.sections import spec
 from tests.training.data.words import write_documents
 from tests.training.loop.runs import BYTES
 

@@ -2,7 +2,8 @@
 
 from eulerstack import api
 from eulerstack.ir.yaml_text import dump
-from tests.runtime.models import attention, columns, layer, spec
+from tests.runtime.models.layers import attention, layer
+from tests.runtime.models.sections import columns, spec
 
 FOUR = {name: layer(attention(window=window)) for name, window in zip("abc", (4, 5, 6), strict=True)}
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.runtime.models import SPECS
+from tests.runtime.models.specs import SPECS
 
 EVERYDAY = frozenset(
     (

@@ -9,7 +9,9 @@ from transformers.models.gpt_oss import modeling_gpt_oss as oss
 
 from eulerstack.runtime.cache import EulerStackCache
 from eulerstack.runtime.positions import RopeSettings, RotaryEmbedding
-from tests.runtime.models import attention, build, gap, layer, spec, tokens
+from tests.runtime.models.building import build, gap, tokens
+from tests.runtime.models.layers import attention, layer
+from tests.runtime.models.sections import spec
 
 WIDTH, LENGTH = 32, 21
 POSITIONS = torch.arange(LENGTH)[None]

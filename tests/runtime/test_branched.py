@@ -7,7 +7,9 @@ from torch import nn
 from eulerstack.runtime.branched import Branched
 from eulerstack.runtime.configuration_eulerstack import EulerStackConfig
 from eulerstack.runtime.modeling_eulerstack import EulerStackForCausalLM
-from tests.runtime.models import attention, branched, build, gap, layer, mamba, retnet, spec, tokens
+from tests.runtime.models.building import build, gap, tokens
+from tests.runtime.models.layers import attention, branched, layer, mamba, retnet
+from tests.runtime.models.sections import spec
 
 SELECTORS = {
     "soft": {"type": "learned_gate", "input": "hidden"},

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from tests.runtime.models import SPECS, build, gap, tokens
+from tests.runtime.models.building import build, gap, tokens
+from tests.runtime.models.specs import SPECS
 
 COMPILED = ("llama", "windows", "mixtral", "moe_deepseek", "mamba2", "hyena")
 

@@ -8,7 +8,9 @@ from transformers.models.deepseek_v4 import modeling_deepseek_v4 as v4
 from eulerstack.runtime.block_indexer import FP4_VALUES, rounded
 from eulerstack.runtime.positions import RopeSettings, RotaryEmbedding
 from tests.reference.native_sparse_attention import native_sparse_attention, pooled
-from tests.runtime.models import attention, build, compressed, gap, layer, spec, tokens
+from tests.runtime.models.building import build, gap, tokens
+from tests.runtime.models.layers import attention, compressed, layer
+from tests.runtime.models.sections import spec
 
 WIDTH, LENGTH, WINDOW = 32, 37, 6
 POSITIONS = torch.arange(LENGTH)[None]

@@ -7,7 +7,8 @@ from eulerstack.ir import parameter_table
 from eulerstack.ir.caches import cache_bytes
 from eulerstack.runtime.modeling_eulerstack import EulerStackForCausalLM
 from tests.runtime.caches import kept_bytes
-from tests.runtime.models import SPECS, build, to_ir, tokens
+from tests.runtime.models.building import build, to_ir, tokens
+from tests.runtime.models.specs import SPECS
 
 
 @pytest.mark.parametrize("name", SPECS)

@@ -3,7 +3,9 @@
 import pytest
 import torch
 
-from tests.runtime.models import REFUSES_LEFT_PADDING, SPECS, build, gap, tokens
+from tests.runtime.models.building import build, gap, tokens
+from tests.runtime.models.families.compression import REFUSES_LEFT_PADDING
+from tests.runtime.models.specs import SPECS
 
 CLOSE = 2e-5
 

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from tests.runtime.models import TWO, build, integrator, spec, tokens
+from tests.runtime.models.building import build, tokens
+from tests.runtime.models.sections import TWO, integrator, spec
 
 
 def cross_entropy(model, state: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:

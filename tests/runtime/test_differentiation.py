@@ -5,7 +5,8 @@ import torch
 
 from eulerstack.runtime.differentiation import NAMES, mutual_information, squared_cosine, usage_loss
 from tests.reference import differentiation as naive
-from tests.runtime.models import SPECS, build, gap, tokens
+from tests.runtime.models.building import build, gap, tokens
+from tests.runtime.models.specs import SPECS
 
 SHAPE = (2, 5)
 COEFFICIENTS = SPECS["objectives"]["training_hints"]["differentiation_objectives"]

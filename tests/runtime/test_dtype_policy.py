@@ -7,7 +7,8 @@ from transformers import AutoModel, AutoModelForCausalLM
 
 from eulerstack.compiler import compile_model, tensors_of
 from eulerstack.runtime.modeling_eulerstack import EulerStackForCausalLM
-from tests.runtime.models import SPECS, build, to_ir, tokens
+from tests.runtime.models.building import build, to_ir, tokens
+from tests.runtime.models.specs import SPECS
 
 
 def layered(name: str) -> dict:

@@ -8,20 +8,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from eulerstack.compiler import compile_model
 from eulerstack.runtime.execution_modes import Phases
-from tests.runtime.models import (
-    SPECS,
-    TWO,
-    VOCABULARY,
-    attention,
-    build,
-    gap,
-    layer,
-    mamba,
-    phases,
-    spec,
-    to_ir,
-    tokens,
-)
+from tests.runtime.models.building import build, gap, to_ir, tokens
+from tests.runtime.models.layers import attention, layer, mamba
+from tests.runtime.models.sections import TWO, VOCABULARY, phases, spec
+from tests.runtime.models.specs import SPECS
 
 STOP = 5
 """The transition token's id in these tests."""

@@ -6,7 +6,10 @@ import pytest
 import torch
 
 from eulerstack.runtime.fake_quantization import rounded
-from tests.runtime.models import SPECS, build, gap, layer, quantised, spec, tokens
+from tests.runtime.models.building import build, gap, tokens
+from tests.runtime.models.layers import layer
+from tests.runtime.models.sections import quantised, spec
+from tests.runtime.models.specs import SPECS
 
 E2M1 = [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0]
 

@@ -17,7 +17,8 @@ from eulerstack.runtime.modeling_eulerstack import EulerStackForCausalLM
 from eulerstack.schema.work import Call
 from tests.runtime.caches import kept_bytes
 from tests.runtime.flops import counted, eager, is_gated, pass_all, passing_all
-from tests.runtime.models import SPECS, build, to_ir, tokens
+from tests.runtime.models.building import build, to_ir, tokens
+from tests.runtime.models.specs import SPECS
 from tests.strategies.specs import as_text, specs
 
 LENGTH = 41

@@ -12,7 +12,10 @@ from transformers.models.qwen3_next.modeling_qwen3_next import (
 from eulerstack.runtime import gated_delta_net
 from eulerstack.runtime.gated_delta_net import GatedDeltaNet, gated_delta_rule
 from tests.reference import gated_delta_net as reference
-from tests.runtime.models import SPECS, build, delta, gap, layer, randomise, spec, tokens
+from tests.runtime.models.building import build, gap, randomise, tokens
+from tests.runtime.models.layers import delta, layer
+from tests.runtime.models.sections import spec
+from tests.runtime.models.specs import SPECS
 
 EPS = 1e-5
 M = 16

@@ -7,7 +7,9 @@ import torch
 
 from eulerstack.runtime.hyena import Hyena, long_convolution
 from tests.reference import hyena as reference
-from tests.runtime.models import build, gap, hyena, layer, spec, tokens
+from tests.runtime.models.building import build, gap, tokens
+from tests.runtime.models.layers import hyena, layer
+from tests.runtime.models.sections import spec
 
 M = 6
 CONTEXT = 24

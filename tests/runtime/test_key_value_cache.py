@@ -8,7 +8,8 @@ from transformers.cache_utils import DynamicLayer
 
 from eulerstack.runtime import key_value_cache
 from eulerstack.runtime.key_value_cache import GrowingLayer
-from tests.runtime.models import SPECS, build, tokens
+from tests.runtime.models.building import build, tokens
+from tests.runtime.models.specs import SPECS
 
 
 @pytest.fixture(autouse=True)

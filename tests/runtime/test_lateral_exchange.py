@@ -4,7 +4,9 @@ import pytest
 import torch
 
 from eulerstack.ir.tissue import edges
-from tests.runtime.models import TWO, attention, build, columns, gap, layer, spec, to_ir, tokens
+from tests.runtime.models.building import build, gap, to_ir, tokens
+from tests.runtime.models.layers import attention, layer
+from tests.runtime.models.sections import TWO, columns, spec
 
 THREE = {**TWO, "c": layer(attention(window=5))}
 ORDER = ["a", "b", "b", "c", "a"]

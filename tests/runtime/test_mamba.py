@@ -15,7 +15,10 @@ from eulerstack.runtime import causal_convolution, selective_scan, state_space_d
 from eulerstack.runtime.mamba import build_mamba
 from eulerstack.schema.base import as_plain
 from tests.reference import mamba as reference
-from tests.runtime.models import SPECS, build, gap, layer, mamba, randomise, spec, to_ir, tokens
+from tests.runtime.models.building import build, gap, randomise, to_ir, tokens
+from tests.runtime.models.layers import layer, mamba
+from tests.runtime.models.sections import spec
+from tests.runtime.models.specs import SPECS
 
 EPS = 1e-5
 M = 16

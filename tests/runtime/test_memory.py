@@ -10,7 +10,9 @@ from eulerstack.runtime.memory_base import Memory
 from eulerstack.runtime.modeling_eulerstack import EulerStackForCausalLM
 from eulerstack.schema.memory import FORGETTING, MOMENTUM, plain_memory
 from tests.reference import memory as reference
-from tests.runtime.models import build, gap, layer, randomise, remembering, spec, to_ir, tokens
+from tests.runtime.models.building import build, gap, randomise, to_ir, tokens
+from tests.runtime.models.layers import layer, remembering
+from tests.runtime.models.sections import spec
 
 M = 16
 

@@ -14,7 +14,10 @@ from eulerstack.compiler.weights import Tensor
 from eulerstack.runtime.initialization import hash_experts
 from eulerstack.runtime.mixture_of_experts import MixtureOfExperts, rank_in_expert
 from eulerstack.runtime.router_losses import Routing, sequence_balance_loss
-from tests.runtime.models import SPECS, build, gap, layer, moe, spec, tokens
+from tests.runtime.models.building import build, gap, tokens
+from tests.runtime.models.layers import layer, moe
+from tests.runtime.models.sections import spec
+from tests.runtime.models.specs import SPECS
 
 
 def mixture(**keys) -> MixtureOfExperts:
@@ -199,7 +202,8 @@ TWO_PROCESSES = """
 import sys, torch
 from torch import distributed
 from torch.nn.parallel import DistributedDataParallel
-from tests.runtime.models import SPECS, build, tokens
+from tests.runtime.models.building import build, tokens
+from tests.runtime.models.specs import SPECS
 rank = int(sys.argv[1])
 distributed.init_process_group("gloo", init_method="file://" + sys.argv[2], rank=rank, world_size=2)
 model = build(SPECS["moe_deepseek"]).train()

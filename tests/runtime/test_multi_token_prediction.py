@@ -7,7 +7,10 @@ from transformers.modeling_layers import MtpLayer
 from transformers.models.llama.modeling_llama import LlamaDecoderLayer, LlamaRMSNorm, LlamaRotaryEmbedding
 
 from eulerstack.runtime.schedule import Trace
-from tests.runtime.models import SPECS, attention, build, gap, layer, mtp, spec, tokens
+from tests.runtime.models.building import build, gap, tokens
+from tests.runtime.models.layers import attention, layer
+from tests.runtime.models.sections import mtp, spec
+from tests.runtime.models.specs import SPECS
 
 
 def test_module_is_transformers_mtp_layer():

@@ -12,7 +12,10 @@ from eulerstack.runtime.configuration_eulerstack import EulerStackConfig
 from eulerstack.runtime.modeling_eulerstack import EulerStackForCausalLM
 from eulerstack.training.coordinates import LOGITS, check_coordinates, spread
 from tests.peers import fetch
-from tests.runtime.models import SPECS, attention, build, gap, layer, mamba, moe, spec, to_ir, tokens
+from tests.runtime.models.building import build, gap, to_ir, tokens
+from tests.runtime.models.layers import attention, layer, mamba, moe
+from tests.runtime.models.sections import spec
+from tests.runtime.models.specs import SPECS
 
 BASE, WIDE = 32, 256
 SLOW = (

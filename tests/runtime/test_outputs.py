@@ -2,7 +2,9 @@
 
 import torch
 
-from tests.runtime.models import build, gap, layer, mamba, moe, spec, tokens
+from tests.runtime.models.building import build, gap, tokens
+from tests.runtime.models.layers import layer, mamba, moe
+from tests.runtime.models.sections import spec
 
 
 @torch.no_grad()

@@ -9,7 +9,8 @@ from eulerstack.compiler import config_dict
 from eulerstack.ir import laws, parameter_table
 from eulerstack.runtime.configuration_eulerstack import EulerStackConfig
 from eulerstack.runtime.modeling_eulerstack import EulerStackForCausalLM
-from tests.runtime.models import SPECS, to_ir
+from tests.runtime.models.building import to_ir
+from tests.runtime.models.specs import SPECS
 
 
 @pytest.mark.parametrize("name", SPECS)

@@ -10,20 +10,10 @@ from transformers import Trainer, TrainingArguments
 from eulerstack.runtime import readout
 from eulerstack.runtime.readout import Readout
 from eulerstack.runtime.token_losses import IGNORED
-from tests.runtime.models import (
-    SPECS,
-    TWO,
-    VOCABULARY,
-    attention,
-    build,
-    gap,
-    layer,
-    mtp,
-    phases,
-    quantised,
-    spec,
-    tokens,
-)
+from tests.runtime.models.building import build, gap, tokens
+from tests.runtime.models.layers import attention, layer
+from tests.runtime.models.sections import TWO, VOCABULARY, mtp, phases, quantised, spec
+from tests.runtime.models.specs import SPECS
 
 SCALED = {"logit_scale": 0.4, "logit_softcap": 3.0}
 HEADS = {

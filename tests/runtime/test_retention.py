@@ -6,7 +6,10 @@ import torch
 from eulerstack.runtime import retention
 from eulerstack.runtime.retention import Retention, log_decay, retain
 from tests.reference import retention as reference
-from tests.runtime.models import SPECS, build, gap, layer, randomise, retnet, spec, tokens
+from tests.runtime.models.building import build, gap, randomise, tokens
+from tests.runtime.models.layers import layer, retnet
+from tests.runtime.models.sections import spec
+from tests.runtime.models.specs import SPECS
 
 EPS = 1e-5
 M = 16

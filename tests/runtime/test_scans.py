@@ -15,7 +15,9 @@ from eulerstack.schema.memory import AssociativeMemory, MemoryParams
 from eulerstack.schema.mixers import GatedDeltaNet, Hyena, Mamba, Ttt
 from eulerstack.schema.mixers.ttt import InnerModel
 from eulerstack.schema.work import Call
-from tests.runtime.models import build, layer, spec, tokens, ttt
+from tests.runtime.models.building import build, tokens
+from tests.runtime.models.layers import layer, ttt
+from tests.runtime.models.sections import spec
 
 aten = torch.ops.aten
 

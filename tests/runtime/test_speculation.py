@@ -9,7 +9,10 @@ import torch
 from eulerstack.runtime import generation
 from eulerstack.runtime.schedule import Trace
 from eulerstack.runtime.speculation import ChainDrafter
-from tests.runtime.models import SPECS, TWO, attention, build, gap, layer, moe, mtp, phases, spec, tokens
+from tests.runtime.models.building import build, gap, tokens
+from tests.runtime.models.layers import attention, layer, moe
+from tests.runtime.models.sections import TWO, mtp, phases, spec
+from tests.runtime.models.specs import SPECS
 
 MODELS = {
     "one": spec(TWO, head=mtp(1, "b")),

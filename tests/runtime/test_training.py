@@ -8,7 +8,10 @@ from transformers import Trainer, TrainingArguments
 from transformers.models.mixtral.modeling_mixtral import load_balancing_loss_func
 
 from eulerstack.runtime.modeling_eulerstack import EulerStackForCausalLM
-from tests.runtime.models import SPECS, attention, build, gap, layer, moe, spec, tokens
+from tests.runtime.models.building import build, gap, tokens
+from tests.runtime.models.layers import attention, layer, moe
+from tests.runtime.models.sections import spec
+from tests.runtime.models.specs import SPECS
 
 
 def gradients(model: torch.nn.Module) -> dict[str, torch.Tensor]:

@@ -13,7 +13,8 @@ from eulerstack.runtime.configuration_eulerstack import EulerStackConfig
 from eulerstack.runtime.modeling_eulerstack import EulerStackForCausalLM
 from eulerstack.schema.saved import together
 from eulerstack.schema.work import Call
-from tests.runtime.models import SPECS, build, to_ir, tokens
+from tests.runtime.models.building import build, to_ir, tokens
+from tests.runtime.models.specs import SPECS
 from tests.runtime.saved import saved_bytes
 
 BATCH, LENGTH = 2, 64

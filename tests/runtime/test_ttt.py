@@ -8,7 +8,9 @@ from eulerstack.runtime.cache import EulerStackCache
 from eulerstack.runtime.ttt import ADAM_EPS, BETAS, WEIGHT_DECAY, TttLayer
 from eulerstack.schema.base import as_plain
 from tests.reference import ttt as reference
-from tests.runtime.models import gap, layer, randomise, spec, to_ir, ttt
+from tests.runtime.models.building import gap, randomise, to_ir
+from tests.runtime.models.layers import layer, ttt
+from tests.runtime.models.sections import spec
 
 EPS = 1e-5
 M = 16

@@ -7,7 +7,9 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from eulerstack.training.data import Rows, open_source, prepare
-from tests.runtime.models import SPECS, VOCABULARY, build
+from tests.runtime.models.building import build
+from tests.runtime.models.sections import VOCABULARY
+from tests.runtime.models.specs import SPECS
 from tests.training.data.words import byte_tokenizer, write_documents
 
 

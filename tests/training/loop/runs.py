@@ -8,7 +8,8 @@ import yaml
 from eulerstack import api
 from eulerstack.training.loop.directory import RunDirectory
 from eulerstack.training.loop.settings import Options, settings_for
-from tests.runtime.models import layer, moe, spec
+from tests.runtime.models.layers import layer, moe
+from tests.runtime.models.sections import spec
 from tests.training.data.words import write_documents
 
 BYTES = {

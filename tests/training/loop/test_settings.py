@@ -11,7 +11,9 @@ from eulerstack.training.loop.optimizer import build_optimizer
 from eulerstack.training.loop.pace import Pace
 from eulerstack.training.loop.settings import ENDLESS, Options, Settings, settings_for
 from eulerstack.training.muon import MuonAdamW
-from tests.runtime.models import build, layer, moe, spec
+from tests.runtime.models.building import build
+from tests.runtime.models.layers import layer, moe
+from tests.runtime.models.sections import spec
 
 HINTS = {"lr_peak": 3e-4, "seed": 7, "checkpointing": True, "warmup_steps_ratio": 0.1, "lr_floor_ratio": 0.2}
 
