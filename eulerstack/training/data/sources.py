@@ -136,15 +136,18 @@ def _text_column(name: str, row: dict[str, Any], column: str | None) -> str:
 
 
 def _rows_of_parquet(path: Path, column: str | None) -> Iterator[str]:
-    from pyarrow import types
+    from pyarrow import ArrowException, types
     from pyarrow.parquet import ParquetFile
 
-    table = ParquetFile(path)
-    kinds = {field.name: field.type for field in table.schema_arrow}
-    strings = {name: "" for name, kind in kinds.items() if types.is_string(kind) or types.is_large_string(kind)}
-    wanted = _text_column(str(path), strings, column)
-    for batch in table.iter_batches(columns=[wanted], batch_size=1024):
-        yield from (text for text in batch.column(0).to_pylist() if text)
+    try:
+        table = ParquetFile(path)
+        kinds = {field.name: field.type for field in table.schema_arrow}
+        strings = {name: "" for name, kind in kinds.items() if types.is_string(kind) or types.is_large_string(kind)}
+        wanted = _text_column(str(path), strings, column)
+        for batch in table.iter_batches(columns=[wanted], batch_size=1024):
+            yield from (text for text in batch.column(0).to_pylist() if text)
+    except (OSError, ArrowException) as failure:
+        raise error("data-unreadable", params={"name": path, "reason": reason(failure)}) from None
 
 
 def _of_hub(name: str, column: str | None) -> Source:
@@ -156,9 +159,7 @@ def _of_hub(name: str, column: str | None) -> Source:
     try:
         loaded = datasets.load_dataset(path, config or None)
     except Exception as failure:  # whatever a dataset's files, the hub and the network can raise
-        told = str(failure).strip().splitlines()
-        params = {"name": name, "reason": told[0] if told else type(failure).__name__}
-        raise error("data-unavailable", params=params) from failure
+        raise error("data-unavailable", params={"name": name, "reason": reason(failure)}) from failure
     split = loaded["train"] if "train" in loaded else next(iter(loaded.values()))
     features = {key: "" for key, feature in split.features.items() if getattr(feature, "dtype", "") == "string"}
     wanted = _text_column(name, features, column)

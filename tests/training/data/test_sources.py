@@ -1,7 +1,9 @@
 import json
 from pathlib import Path
 
+import pyarrow
 import pytest
+from pyarrow import parquet
 
 from eulerstack.diagnostics import EulerStackError
 from eulerstack.training.corpus import standard_library
@@ -70,6 +72,34 @@ def test_a_row_without_text_is_told_with_its_line(tmp_path: Path, lines: str, co
     with pytest.raises(EulerStackError) as failure:
         list(open_source(str(path), column).documents())
     assert code_of(failure) == code
+    assert str(path) in str(failure.value)
+
+
+def test_parquet_is_a_document_a_row_in_every_group_of_rows(tmp_path: Path) -> None:
+    texts = [f"row {n}" for n in range(3000)]
+    table = pyarrow.table({"n": list(range(3000)), "body": pyarrow.array([*texts[:-1], None], pyarrow.large_string())})
+    parquet.write_table(table, tmp_path / "a.parquet", row_group_size=700)
+    (tmp_path / "b.txt").write_text("after", "utf-8")
+    assert list(open_source(str(tmp_path)).documents()) == [*texts[:-1], "after"]
+    two = pyarrow.table({"body": ["a"], "title": ["b"]})
+    parquet.write_table(two, tmp_path / "a.parquet")
+    assert list(open_source(str(tmp_path / "a.parquet"), "title").documents()) == ["b"]
+    for column in (None, "n"):
+        with pytest.raises(EulerStackError) as failure:
+            list(open_source(str(tmp_path / "a.parquet"), column).documents())
+        assert code_of(failure) == "data-column"
+
+
+@pytest.mark.parametrize("rotten", [slice(0, None), slice(1000, 3000)], ids=["all of it", "its pages"])
+def test_parquet_that_is_none_is_told_by_name(tmp_path: Path, rotten: slice) -> None:
+    path = tmp_path / "rows.parquet"
+    parquet.write_table(pyarrow.table({"text": [f"{n} " * 50 for n in range(5000)]}), path)
+    content = bytearray(path.read_bytes())
+    content[rotten] = b"\xff" * len(content[rotten])
+    path.write_bytes(content)
+    with pytest.raises(EulerStackError) as failure:
+        list(open_source(str(path)).documents())
+    assert code_of(failure) == "data-unreadable"
     assert str(path) in str(failure.value)
 
 
