@@ -13,7 +13,7 @@ from eulerstack.diagnostics.diagnostic import (
     error,
     in_text_order,
 )
-from eulerstack.diagnostics.reasons import Reason, reason
+from eulerstack.diagnostics.reasons import Reason, reason, unexpected
 from eulerstack.diagnostics.span import Source, Span
 from eulerstack.diagnostics.suggest import nearest
 
@@ -34,4 +34,5 @@ __all__ = [
     "in_text_order",
     "nearest",
     "reason",
+    "unexpected",
 ]

@@ -23,7 +23,7 @@ class Reason:
 
 def reason(failure: BaseException) -> Reason | str:
     """What went wrong. A system's error number that has no text here shows as its name (`ESTALE`), an exception of
-    another library in its own words.
+    another library in the first line of its own words, or as its type where it has none.
     """
     match failure:
         case BaseException(args=(Reason() as told, *_)):
@@ -39,4 +39,11 @@ def reason(failure: BaseException) -> Reason | str:
             return Reason("too-deep")
         case ValueError() if "null" in str(failure):  # os.stat and open: a NUL inside a path
             return Reason("nul")
-    return str(failure)
+    return next(iter(str(failure).strip().splitlines()), type(failure).__name__)
+
+
+def unexpected(failure: BaseException) -> Reason | str:
+    """The same of a failure that nobody foresaw: where it speaks in its own words, its type stands before them."""
+    told = reason(failure)
+    kind = type(failure).__name__
+    return told if isinstance(told, Reason) or told == kind else f"{kind}: {told}"

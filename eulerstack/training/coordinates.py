@@ -4,18 +4,16 @@ The same architecture is compiled at several widths and trained for a few steps 
 what each layer puts out, and of the logits, hardly changes with the width; under the standard parametrisation it grows.
 """
 
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers import PreTrainedModel
 
-from eulerstack.compiler import compile_model
 from eulerstack.ir.nodes import Model
 from eulerstack.ir.width import at_width
+from eulerstack.training.loaded import built
 
 BATCH, LENGTH = 4, 64
 LOGITS = "logits"
@@ -64,12 +62,12 @@ def spread(coordinates: Sequence[Coordinate], step: int) -> dict[str, float]:
 
 
 def _train(model: Model, seed: int, steps: int, lr: float) -> Iterator[tuple[int, str, float]]:
-    built: Any = _built(model, seed)
+    trained: Any = built(model, seed).train()
     ids = torch.randint(model.vocab_size, (BATCH, LENGTH), generator=torch.Generator().manual_seed(seed))
-    optimizer = torch.optim.AdamW(built.optimizer_param_groups(lr, 0.0))
+    optimizer = torch.optim.AdamW(trained.optimizer_param_groups(lr, 0.0))
     for step in range(steps + 1):
-        sizes, hooks = _watch(built)
-        out = built(input_ids=ids, labels=ids, use_cache=False)
+        sizes, hooks = _watch(trained)
+        out = trained(input_ids=ids, labels=ids, use_cache=False)
         for hook in hooks:
             hook.remove()
         yield from ((step, place, size) for place, size in sizes.items())
@@ -77,14 +75,6 @@ def _train(model: Model, seed: int, steps: int, lr: float) -> Iterator[tuple[int
         optimizer.zero_grad()
         out.loss.backward()
         optimizer.step()
-
-
-def _built(model: Model, seed: int) -> PreTrainedModel:
-    """The compiled model, in training mode, in fp32."""
-    with tempfile.TemporaryDirectory(prefix="eulerstack-width-") as parent:
-        directory = Path(parent) / "model"
-        compile_model(model, directory, tokenizer="skip", seed=seed)
-        return AutoModelForCausalLM.from_pretrained(directory, trust_remote_code=True, dtype=torch.float32).train()
 
 
 def _watch(model: PreTrainedModel) -> tuple[dict[str, float], list[torch.utils.hooks.RemovableHandle]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from eulerstack import i18n
+from eulerstack.diagnostics import unexpected
 from eulerstack.ir.print import SPEC_FILE, print_yaml
 from eulerstack.training.ablation.learn import Plan, learn
 from eulerstack.training.ablation.matching import Candidate, Load, base_model, candidates
@@ -119,7 +120,7 @@ def _run(planned: _Planned, place: Path, device: str | None, report: Callable[[i
         score = learn(model, planned.task, planned.plan, lr=planned.lr, seed=planned.seed, device=device, report=report)
         run = Run(**names, sizes=planned.candidate.sizes, score=score)
     except Exception as failure:  # whatever it is, the other runs go on, and the study tells it
-        run = Run(**names, sizes=planned.candidate.sizes, failure=f"{type(failure).__name__}: {failure}"[:500])
+        run = Run(**names, sizes=planned.candidate.sizes, failure=str(unexpected(failure)))
     place.mkdir(parents=True, exist_ok=True)
     _write(place / SPEC_FILE, print_yaml(model).encode())
     _write(place / RESULT, _json(run.to_dict()))

@@ -1,23 +1,22 @@
 """One run: a compiled model, taken as anyone would take it, learns a task with AdamW in a plain torch loop."""
 
 import math
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
-from transformers import AutoModelForCausalLM, PreTrainedModel
-from transformers.utils import logging
+from transformers import PreTrainedModel
 
-from eulerstack.compiler import compile_model
+from eulerstack.diagnostics import Reason
 from eulerstack.ir.nodes import Model
 from eulerstack.training.ablation.record import Score
+from eulerstack.training.loaded import built
+from eulerstack.training.loop.pace import warmed_cosine
 from eulerstack.training.tasks import IGNORED, Examples, Task
 
 WARMUP = 0.05
@@ -151,7 +150,7 @@ def learn(
         seconds += time.perf_counter() - started
         report(step, plan.steps, loss)
         if not math.isfinite(loss):
-            raise RuntimeError(f"the loss is not finite at step {step}")
+            raise RuntimeError(Reason("loss-not-finite", {"step": step}))
         if step % every == 0 or step == plan.steps:
             curve.append((step, loss, evaluate(learner, task, test, plan.batch)))
             if plan.stop_above and task.scored_by == "accuracy" and curve[-1][2] > plan.stop_above:
@@ -196,11 +195,8 @@ def evaluate(learner: Learner, task: Task, test: Examples, batch: int) -> float:
 
 
 def rate(step: int, steps: int) -> float:
-    """The learning rate's factor before step `step` from 0: a line up, then a cosine down."""
-    warm = max(1, round(WARMUP * steps))
-    if step < warm:
-        return (step + 1) / warm
-    return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm) / max(1, steps - warm))))
+    """The learning rate's factor before step `step` from 0: a line up, then a cosine down to nothing."""
+    return warmed_cosine(step / steps, first=1 / steps, warmup=WARMUP, floor=0.0)
 
 
 def orders(rows: int, plan: Plan, seed: int) -> Iterator[np.ndarray]:
@@ -219,17 +215,3 @@ def orders(rows: int, plan: Plan, seed: int) -> Iterator[np.ndarray]:
 
 def _batch(examples: Examples, rows: np.ndarray, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.from_numpy(examples.inputs[rows]).to(device), torch.from_numpy(examples.labels[rows]).to(device)
-
-
-def built(model: Model, seed: int) -> PreTrainedModel:
-    """The compiled model in fp32."""
-    with tempfile.TemporaryDirectory(prefix="eulerstack-ablation-") as parent:
-        directory = Path(parent) / "model"
-        compile_model(model, directory, tokenizer="skip", seed=seed)
-        shown = logging.is_progress_bar_enabled()
-        logging.disable_progress_bar()
-        try:
-            return AutoModelForCausalLM.from_pretrained(directory, trust_remote_code=True, dtype=torch.float32)
-        finally:
-            if shown:
-                logging.enable_progress_bar()

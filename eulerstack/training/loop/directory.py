@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from eulerstack.diagnostics import Diagnostic, ValidationError, error
+from eulerstack.diagnostics import Diagnostic, EulerStackError, Reason, ValidationError, error, unexpected
 from eulerstack.ir.print import SPEC_FILE
 from eulerstack.training.loop.settings import Settings
 
@@ -71,12 +71,35 @@ class State:
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         """What went wrong."""
-        return tuple(Diagnostic(**failure) for failure in self.failures)
+        return tuple(
+            Diagnostic(**{**failure, "params": {name: _known(value) for name, value in failure["params"].items()}})
+            for failure in self.failures
+        )
 
     @property
     def learned(self) -> bool | None:
         """Whether the model predicts held-out text better than token frequencies alone; None before it is known."""
         return None if self.held_out is None or self.unigram is None else self.held_out < self.unigram
+
+
+def kept(failure: Exception) -> tuple[dict[str, Any], ...]:
+    """A failure as a directory keeps it, in no language yet; `State.diagnostics` reads it."""
+    if not isinstance(failure, EulerStackError):
+        return ({"code": "training-failed", "params": {"reason": _plain(unexpected(failure))}},)
+    return tuple(
+        {"code": d.code, "params": {name: _plain(value) for name, value in d.params.items()}, "fix": d.fix}
+        for d in failure.diagnostics
+    )
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Reason):
+        return {"reason": value.key, "params": {name: _plain(param) for name, param in value.params.items()}}
+    return value if isinstance(value, (int, float, str, type(None))) else str(value)
+
+
+def _known(value: object) -> object:
+    return Reason(value["reason"], value["params"]) if isinstance(value, dict) else value
 
 
 class RunDirectory:

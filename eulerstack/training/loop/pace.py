@@ -40,12 +40,8 @@ class Pace:
         """What the peak learning rate is multiplied by: up in a line over `warmup_steps_ratio` of the run, then down a
         cosine to `lr_floor_ratio`.
         """
-        over = self.over(step)
         first = 1 / self.steps if self.limit is None else 0.0
-        if over < self.warmup:
-            return min(1.0, (over + first) / self.warmup)
-        fallen = (over - self.warmup) / max(1 - self.warmup, first, 1e-9)
-        return self.floor + (1 - self.floor) * 0.5 * (1 + math.cos(math.pi * fallen))
+        return warmed_cosine(self.over(step), first=first, warmup=self.warmup, floor=self.floor)
 
     def due(self, step: int) -> bool:
         """Whether a report on held-out text and a checkpoint are due after `step` steps."""
@@ -62,3 +58,13 @@ class Pace:
     def ended(self, step: int) -> bool:
         """Whether the run is over after `step` steps."""
         return step >= self.steps or (self.limit is not None and self.seconds >= self.limit)
+
+
+def warmed_cosine(over: float, *, first: float, warmup: float, floor: float) -> float:
+    """A learning rate's factor when `over` of a run is over: up in a line for its first `warmup`, then down a cosine to
+    `floor`. `first` is how much of the run its first step is, whose rate is not to be 0.
+    """
+    if over < warmup:
+        return min(1.0, (over + first) / warmup)
+    fallen = min(1.0, (over - warmup) / max(1 - warmup, first, 1e-9))
+    return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * fallen))

@@ -16,17 +16,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
 from eulerstack.diagnostics import EulerStackError, error
 from eulerstack.ir.cost import flops
 from eulerstack.ir.workload import Workload
 from eulerstack.training.data import Endless, Rows, Store, open_source, prepare
+from eulerstack.training.loaded import loaded
 from eulerstack.training.loop.callback import WHOLE, Known, RunCallback
 from eulerstack.training.loop.device import device_name, memory_of, peak_flops
 from eulerstack.training.loop.diagnose import NotFinite
-from eulerstack.training.loop.directory import RunDirectory, State
+from eulerstack.training.loop.directory import RunDirectory, State, kept
 from eulerstack.training.loop.held_out import HeldOut
 from eulerstack.training.loop.memory import out_of_memory, spec_model
 from eulerstack.training.loop.pace import Pace
@@ -49,7 +50,6 @@ def run(
     every process calls it. Raises EulerStackError where the run cannot begin or go on; the directory says so too.
     """
     transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
     directory = RunDirectory(path)
     directory.check()
     first = int(os.environ.get("RANK", "0")) == 0
@@ -61,23 +61,8 @@ def run(
             return _Run(directory, first, report, prepared).train()
         except Exception as failure:
             if first:
-                directory.write_state(replace(directory.state(), status="failed", failures=_told(failure), pid=None))
+                directory.write_state(replace(directory.state(), status="failed", failures=kept(failure), pid=None))
             raise
-
-
-def _told(failure: Exception) -> tuple[dict[str, Any], ...]:
-    """A failure as the directory keeps it, in no language yet."""
-    if not isinstance(failure, EulerStackError):
-        return ({"code": "training-failed", "params": {"reason": f"{type(failure).__name__}: {failure}"}},)
-    kept = (int, float, str, type(None))
-    return tuple(
-        {
-            "code": d.code,
-            "params": {name: value if isinstance(value, kept) else str(value) for name, value in d.params.items()},
-            "fix": d.fix,
-        }
-        for d in failure.diagnostics
-    )
 
 
 class _Run:
@@ -147,7 +132,7 @@ class _Run:
         tokenizer = AutoTokenizer.from_pretrained(settings.tokenizer, trust_remote_code=True)
         with arguments.main_process_first():
             store = self._store(tokenizer)
-        model = AutoModelForCausalLM.from_pretrained(settings.model, trust_remote_code=True, dtype=torch.float32)
+        model = loaded(settings.model)
         held_out = HeldOut(store, settings.length, settings.held_out_rows, micro_batch)
         pace = Pace(settings, hints)
         pace.before = state.seconds

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from eulerstack.diagnostics import Source
+from eulerstack.diagnostics import Reason, Source
 from eulerstack.training.ablation import engine
 from eulerstack.training.ablation.engine import Step, run_study
 from eulerstack.training.ablation.record import Findings, Run, Score
@@ -68,6 +68,14 @@ def test_a_failed_run_is_kept_with_its_reason_and_tried_again_when_asked(
     again = Learning()
     assert not any(each.failure for each in run(tmp_path, monkeypatch, again, retry=True).runs)
     assert again.calls == [(1e-2, 0)]
+
+
+def test_a_loss_that_is_no_number_is_told_in_the_language_of_the_study(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failure = RuntimeError(Reason("loss-not-finite", {"step": 7}))
+    found = run(tmp_path, monkeypatch, Learning(1, failure))
+    assert [each.failure for each in found.runs if each.failure] == ["the loss is not finite at step 7"]
 
 
 def test_another_setting_makes_other_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from eulerstack import api
-from eulerstack.training.ablation.learn import Learner, Plan, built, learn, orders, rate, shifted
+from eulerstack.training.ablation.learn import Learner, Plan, learn, orders, rate, shifted
+from eulerstack.training.loaded import built
 from eulerstack.training.tasks import IGNORED, Compression, Memorisation, MultiQueryRecall
 from tests.training.ablation.specs import ATTENTION, RETENTION
 
