@@ -159,14 +159,6 @@ def norm_saved(norm: Norm, rows: int, width: int) -> Saved:
     return rms_norm(rows, width)
 
 
-def _input(model: Model, name: str, gating: DepthGating | None, call: Call) -> Saved:
-    """The stream that enters a layer, n streams of a hyper-connected one."""
-    block = model.block(name)
-    streams = block.residual.hyper.expand if block.residual.hyper else 1
-    share = gating.capacity if gating else 1.0
-    return Saved(model=share * call.rows * streams * block.d_in)
-
-
 def _biases(model: Model, call: Call) -> Saved:
     """ALiBi's, one for all layers of a kind."""
     if model.embedding.positional != "alibi":

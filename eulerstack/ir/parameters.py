@@ -21,7 +21,7 @@ from eulerstack.ir.nodes import (
 )
 from eulerstack.ir.precision import is_layered, patterns, under_policy
 from eulerstack.ir.tissue import exchanges
-from eulerstack.schema.base import ONES, ZEROS, Init, Parameter, linear, parameters_of
+from eulerstack.schema.base import ONES, ZEROS, Init, Parameter, linear
 from eulerstack.schema.ffn import Moe
 from eulerstack.schema.mixers.branched import Branched
 
@@ -37,10 +37,7 @@ TIME_FREQUENCIES = 8
 
 
 def parameter_table(model: Model) -> tuple[Parameter, ...]:
-    """All parameters, embeddings first, then layer by layer, then norm and readout; a tied readout is left out.
-
-    Raises UnknownParameters for a primitive that states none.
-    """
+    """All parameters, embeddings first, then layer by layer, then norm and readout; a tied readout is left out."""
     return tuple(under_policy(model, _model_parameters(model)))
 
 
@@ -229,15 +226,15 @@ def _layer_parameters(block: Block, layer: Layer, vocab_size: int, probed: bool)
         yield from (p.below("shape_change") for p in shape_change_parameters(block.shape_change, block.d_in))
     norms = norm_names(block)
     yield from _norms(block, norms, "mixer_norm")
-    for parameter in parameters_of(block.mixer, block.d_model):
+    for parameter in block.mixer.parameters(block.d_model):
         if layer.kv_from is None or not parameter.name.startswith(KEYS_AND_VALUES):
             yield parameter.below("mixer")
     if block.memory:
-        yield from (parameter.below("memory") for parameter in parameters_of(block.memory, block.d_model))
+        yield from (parameter.below("memory") for parameter in block.memory.parameters(block.d_model))
     yield from _norms(block, norms, "mixer_post_norm")
     yield from _norms(block, norms, "ffn_norm")
     if block.ffn:
-        yield from (parameter.below("ffn") for parameter in parameters_of(block.ffn, block.d_model))
+        yield from (parameter.below("ffn") for parameter in block.ffn.parameters(block.d_model))
         if isinstance(block.ffn, Moe) and block.ffn.routing.type == "hash":
             yield _hash_table(block.ffn, vocab_size).below("ffn.router")
     yield from _norms(block, norms, "ffn_post_norm")

@@ -6,7 +6,6 @@ from eulerstack.diagnostics import Diagnostic
 from eulerstack.ir.nodes import Model
 from eulerstack.ir.parameters import parameter_table
 from eulerstack.ir.totals import count
-from eulerstack.schema.base import UnknownParameters
 from eulerstack.schema.findings import Findings
 from eulerstack.schema.spec import Spec
 
@@ -25,10 +24,7 @@ def _quantisation(model: Model, findings: Findings) -> None:
     quant = model.compatibility.get("quant_aware_training", {})
     if not quant.get("enabled") or not quant["scope"]:
         return
-    try:
-        weights = [parameter.name for parameter in parameter_table(model) if len(parameter.shape) > 1]
-    except UnknownParameters:
-        return
+    weights = [parameter.name for parameter in parameter_table(model) if len(parameter.shape) > 1]
     if not any(fnmatchcase(name, glob) for name in weights for glob in quant["scope"]):
         findings.add("quantisation-without-scope", ("compatibility", "quant_aware_training", "scope"))
 
@@ -36,10 +32,7 @@ def _quantisation(model: Model, findings: Findings) -> None:
 def _target(model: Model, findings: Findings) -> None:
     if model.target_params is None:
         return
-    try:
-        total = count(model).total
-    except UnknownParameters:
-        return
+    total = count(model).total
     share = total / model.target_params
     if abs(share - 1) > TARGET_TOLERANCE:
         findings.add(

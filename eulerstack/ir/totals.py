@@ -30,7 +30,7 @@ class Totals:
 
 
 def count(model: Model) -> Totals:
-    """The exact size of the model that `compile` writes. Raises UnknownParameters as `parameter_table` does."""
+    """The exact size of the model that `compile` writes."""
     table = tuple(parameter for parameter in parameter_table(model) if not parameter.buffer)
     embedding = sum(p.count for p in table if p.name.startswith(EMBEDDINGS))
     total = sum(p.count for p in table)

@@ -173,21 +173,6 @@ class Resolved(Protocol):
         """Every tensor that the built module has, named below the module, for a stream of width `d_model`."""
 
 
-class UnknownParameters(LookupError):  # noqa: N818 (a lack, not a fault)
-    """A primitive whose tensors are not stated anywhere yet. Never reaches a user: what is unbuilt is refused first."""
-
-    def __init__(self, primitive: str):
-        super().__init__(f"the parameters of {primitive} are not stated yet")
-        self.primitive = primitive
-
-
-def parameters_of(part: Any, d_model: int) -> Iterator[Parameter]:
-    """The parameters of a resolved mixer, ffn or memory. Raises UnknownParameters for one that does not state them."""
-    if not hasattr(part, "parameters"):
-        raise UnknownParameters(part.type)
-    yield from part.parameters(d_model)
-
-
 def as_plain(value: Any) -> Any:
     """A resolved dataclass as dicts, lists and scalars: what YAML and config.json hold."""
     if hasattr(value, "__dataclass_fields__"):

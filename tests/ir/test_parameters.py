@@ -5,8 +5,6 @@ from math import isclose, sqrt
 import pytest
 
 from eulerstack.ir import count, laws, number_modules, parameter_table
-from eulerstack.schema.base import UnknownParameters
-from eulerstack.schema.mixers import Attention
 from tests.ir.specs import llama
 
 ATTENTION = "mixer: {type: attention, attention: {}}"
@@ -171,9 +169,3 @@ def test_small_depends_on_the_width():
 def test_a_router_may_have_a_deviation_of_its_own():
     moe = "ffn: {type: moe, moe: {experts: 4, top_k: 2, router_init_std: 0.5}}"
     assert drawn(layer_templates=template(ffn=moe))["model.layers.0.ffn.router.weight"] == {"law": "normal", "std": 0.5}
-
-
-def test_a_primitive_without_stated_tensors_is_named(monkeypatch):
-    monkeypatch.delattr(Attention, "parameters")
-    with pytest.raises(UnknownParameters, match="attention"):
-        parameter_table(llama())

@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from eulerstack.schema.base import Dims, Keys, Resolved, parameters_of
+from eulerstack.schema.base import Dims, Keys, Resolved
 from eulerstack.schema.facts import Facts, field_facts, named_fields
 from eulerstack.schema.ffn import FfnKeys, check_ffn, resolve_ffn
 from eulerstack.schema.mixers import MixerKeys, check_mixer, resolve_mixer
@@ -64,12 +64,12 @@ def ffn_findings(plain: dict[str, Any], dims: Dims = DIMS) -> list[Finding]:
 
 def elements(part: Resolved, d_model: int = DIMS.d_model) -> int:
     """How many trained elements a part states, counted from the shapes."""
-    return sum(prod(p.shape) for p in parameters_of(part, d_model) if not p.buffer)
+    return sum(prod(p.shape) for p in part.parameters(d_model) if not p.buffer)
 
 
 def shapes(part: Resolved, d_model: int = DIMS.d_model) -> dict[str, tuple[int, ...]]:
     """The shape of each tensor of a part."""
-    return {p.name: p.shape for p in parameters_of(part, d_model)}
+    return {p.name: p.shape for p in part.parameters(d_model)}
 
 
 def written(keys: type[Keys]) -> st.SearchStrategy[dict[str, Any]]:

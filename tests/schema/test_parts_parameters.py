@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from eulerstack.schema.base import UnknownParameters, parameters_of
 from eulerstack.schema.memory import MemoryKeys, resolve_memory
 from tests.schema.parts import DIMS, elements, ffn, mixer, shapes
 
@@ -181,13 +180,6 @@ def test_hyena(depth):
     projections = (depth + 2) * d * d + (depth + 2) * d
     network = 4 * width + width + 2 * (width * width + width) + width * (depth - 1) * d
     assert elements(part) == projections + 4 * (depth + 1) * d + network + (depth - 1) * d
-
-
-def test_what_states_no_parameters_says_so(monkeypatch):
-    part = mixer()
-    monkeypatch.delattr(type(part), "parameters")
-    with pytest.raises(UnknownParameters, match="attention"):
-        list(parameters_of(part, d))
 
 
 def test_deepseek_v4s_attention():

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import ClassVar, Literal
 
 from eulerstack.records import dataclass
-from eulerstack.schema.base import Dims, Keys, Parameter, Size, StateElements, linear, parameters_of
+from eulerstack.schema.base import Dims, Keys, Parameter, Size, StateElements, linear
 from eulerstack.schema.mixers.single import SingleMixerKeys, check_single, resolve_single
 from eulerstack.schema.primitive import Mixer
 from eulerstack.schema.report import Report, below
@@ -83,7 +83,7 @@ class Branched:
     def parameters(self, d_model: int) -> Iterator[Parameter]:
         """The branches' own, and one score per branch unless they are summed. All branches run on every token."""
         for name, branch in self.branches.items():
-            for parameter in parameters_of(branch, d_model):
+            for parameter in branch.parameters(d_model):
                 yield parameter.below(f"branch_{name}")
         if self.selector.type != "sum":
             yield from linear("selector", d_model, len(self.branches), kind="router")
