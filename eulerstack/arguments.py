@@ -7,11 +7,13 @@ process but `--help` and `--version`, which raise SystemExit(0) as argparse does
 
 import re
 from argparse import Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import Any
 
 from eulerstack import __version__, i18n, preset_index
+from eulerstack.diagnostics import EulerStackError
 from eulerstack.parser import Parser, translated_argparse, usage
 
 LARGEST_SEED = 2**63 - 1
@@ -58,9 +60,19 @@ def parse(argv: Sequence[str], place: Place = Place.SHELL) -> Namespace:
         active: Parser = getattr(namespace, "parser", parser)
         if extra:
             active.refuse(extra[0])
-        _check_spec(namespace, active)
-        _check_import(namespace)
+        with told_by(active.prog):
+            _check_spec(namespace)
+            _check_import(namespace)
     return namespace
+
+
+@contextmanager
+def told_by(command: str) -> Iterator[None]:
+    """An error inside points to the help of `command`, which was called."""
+    try:
+        yield
+    except EulerStackError as failure:
+        raise failure.told_by(command) from None
 
 
 def build(place: Place = Place.SHELL, called: str | None = None) -> Parser:
@@ -330,7 +342,7 @@ def _path(word: str) -> str:
 
 def _seed(word: str) -> int:
     if not (word.isascii() and word.isdigit() and len(word) < 20 and int(word) <= LARGEST_SEED):
-        raise usage("bad-seed", see="eulerstack compile --help", value=word, largest=LARGEST_SEED)
+        raise usage("bad-seed", value=word, largest=LARGEST_SEED)
     return int(word)
 
 
@@ -338,7 +350,7 @@ def _parameters(word: str) -> int:
     try:
         return preset_index.parameter_count(word)
     except (ValueError, OverflowError):  # NaN, infinity
-        raise usage("bad-parameters", see="eulerstack presets list --help", value=word) from None
+        raise usage("bad-parameters", value=word) from None
 
 
 def preset_filter(call: Namespace) -> dict[str, Any]:
@@ -350,21 +362,21 @@ def preset_filter(call: Namespace) -> dict[str, Any]:
 def workload(call: Namespace) -> dict[str, Any]:
     """What `explain` is to tell the cost for, as api.explain takes it. Raises where two specs are to fit a device."""
     if call.other and call.fits is not None:
-        raise usage("fits-two-specs", see="eulerstack explain --help")
+        raise usage("fits-two-specs")
     return {name: getattr(call, name) for name in ("seq", "batch", "dtype")}
 
 
 def _count(word: str) -> int:
     digits = word.replace("_", "")
     if not (digits.isascii() and digits.isdigit() and len(digits) < 13 and int(digits)):
-        raise usage("bad-count", see="eulerstack explain --help", value=word)
+        raise usage("bad-count", value=word)
     return int(digits)
 
 
 def _bytes(word: str) -> int:
     found = _SIZE.fullmatch(word)
     if not found or not float(found[1]):
-        raise usage("bad-size", see="eulerstack explain --help", value=word)
+        raise usage("bad-size", value=word)
     return round(float(found[1]) * _BYTES[found[2].upper()])
 
 
@@ -378,7 +390,7 @@ def _positive(word: str) -> float:
     except ValueError:
         value = 0.0
     if not 0 < value < float("inf"):  # refuses NaN as well
-        raise usage("bad-rate", see="eulerstack train --help", value=word)
+        raise usage("bad-rate", value=word)
     return value
 
 
@@ -395,7 +407,7 @@ def _seconds(word: str) -> float:
     except ValueError:
         seconds = 0.0
     if not 0 < seconds <= LONGEST_DEMO:  # refuses NaN as well
-        raise usage("bad-seconds", see="eulerstack demo --help", value=word, longest=LONGEST_DEMO)
+        raise usage("bad-seconds", value=word, longest=LONGEST_DEMO)
     return seconds
 
 
@@ -405,17 +417,16 @@ def _known_language(word: str) -> str:
     return word
 
 
-def _check_spec(namespace: Namespace, parser: Parser) -> None:
+def _check_spec(namespace: Namespace) -> None:
     if not getattr(namespace, "needs_spec", False):
         return
-    see = f"{parser.prog} --help"
     if namespace.spec is not None and namespace.preset is not None:
-        raise usage("two-specs", see=see, first=namespace.spec, second=namespace.preset)
+        raise usage("two-specs", first=namespace.spec, second=namespace.preset)
     namespace.spec = namespace.preset if namespace.spec is None else namespace.spec
     if namespace.spec is None:
         namespace.spec = getattr(namespace, "default_spec", None)
     if namespace.spec is None and not (namespace.or_resume and namespace.resume and namespace.run_dir):
-        raise usage("no-spec", see=see, command=parser.prog)
+        raise usage("no-spec", command=namespace.parser.prog)
 
 
 def _check_import(namespace: Namespace) -> None:
@@ -423,4 +434,4 @@ def _check_import(namespace: Namespace) -> None:
         return
     yaml, directory, file = namespace.yaml_only, namespace.output_dir, namespace.output
     if not (yaml or directory) or (file and (directory or not yaml)):
-        raise usage("import-where", see="eulerstack import --help")
+        raise usage("import-where")

@@ -11,8 +11,8 @@ from eulerstack.diagnostics.cells import cells, wrap
 from eulerstack.diagnostics.suggest import nearest
 
 
-def usage(code: str, *, see: str = "eulerstack --help", fix: str = "fix", **params: object) -> EulerStackError:
-    """The error of a wrong call."""
+def usage(code: str, *, see: str | None = None, fix: str = "fix", **params: object) -> EulerStackError:
+    """The error of a wrong call. `see` None: the help of the command that is being read."""
     return error(code, params=params, fix=fix, see=see)
 
 
@@ -36,6 +36,12 @@ class Parser(argparse.ArgumentParser):
         close = nearest(option, known)
         params = {"value": option, "command": self.prog, "known": " ".join(sorted(known)), "nearest": close}
         raise usage("unknown-option", see=see, fix="fix_nearest" if close else "fix", **params)
+
+    def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
+        try:
+            return super()._get_value(action, arg_string)
+        except EulerStackError as failure:
+            raise failure.told_by(self.prog) from None
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is None or value in action.choices:

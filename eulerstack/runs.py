@@ -1,5 +1,6 @@
 """How a training run begins: its model compiled, its questions answered and written down, before any process starts."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,17 @@ from eulerstack.dsl import read_file
 from eulerstack.ir.print import SPEC_FILE
 from eulerstack.specs import Ref, load, source
 from eulerstack.specs import twin as twin_of
-from eulerstack.training import fresh
 from eulerstack.training.loop.directory import RunDirectory, new_run
 from eulerstack.training.loop.settings import Options, read_config, settings_for
+
+TRAINERS_OWN = "accelerate"
+"""What HF Trainer stands on, and what only the extra `train` installs."""
+
+
+def check_installed() -> None:
+    """Raise CompileError where training must fail for want of a package."""
+    if find_spec(TRAINERS_OWN) is None:
+        raise error("training-needs", params={"package": TRAINERS_OWN})
 
 
 def begin_run(
@@ -24,7 +33,7 @@ def begin_run(
     **options: Any,
 ) -> Path:
     """Write down what a run is asked, its model compiled, and give its directory; `api.train` then runs it."""
-    fresh.check_installed()
+    check_installed()
     asked = Options(**options)
     asked.check()
     if resume:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from eulerstack import preset_index
 from eulerstack.diagnostics import Diagnostic, EulerStackError, Severity, Source, collect, error, in_text_order
 from eulerstack.diagnostics.suggest import nearest
-from eulerstack.dsl import Document, examine, read_file, relative_lookup
+from eulerstack.dsl import YAML_SUFFIXES, Document, examine, read_file, relative_lookup
 from eulerstack.results.spec_text import SpecText
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 Ref = str | Path | Source | SpecText
 """What names a spec: a path, a preset's name, a bound name, YAML text, or a text as it is."""
-
-YAML_SUFFIXES = (".yml", ".yaml")
 
 bindings: dict[str, Source] = {}
 """Specs that a notebook bound to names (`--out NAME`); they come before presets and files."""

@@ -10,7 +10,7 @@ from typing import Any
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 
 from eulerstack import api, i18n
-from eulerstack.arguments import Place, parse, split_language
+from eulerstack.arguments import Place, parse, split_language, told_by
 from eulerstack.diagnostics import EulerStackError, Source
 from eulerstack.magics.actions import ACTIONS
 from eulerstack.magics.variables import expand
@@ -71,7 +71,8 @@ class EulerStackMagics(Magics):
         name = getattr(call, "out", None)
         if name is not None and (not name.isidentifier() or keyword.iskeyword(name)):
             raise usage("not-a-name", value=name)
-        result = self._result(call, spec)
+        with told_by(call.parser.prog):
+            result = self._result(call, spec)
         if name is not None:
             self._variables[name] = result
             if isinstance(result, AboutSpec):

@@ -9,7 +9,7 @@ import ipywidgets as w
 from eulerstack import api, i18n
 from eulerstack.diagnostics import Diagnostic, EulerStackError, Severity, Source, render
 from eulerstack.drawing import Drawing, draw
-from eulerstack.dsl import parse
+from eulerstack.dsl import YAML_SUFFIXES, parse
 from eulerstack.ir.cost import Cost, cost
 from eulerstack.ir.fitting import fitting
 from eulerstack.ir.nodes import Model
@@ -18,7 +18,6 @@ from eulerstack.results.shown import html_table, short
 from eulerstack.results.spec_text import SpecText
 from eulerstack.results.tissue_words import tissue_facts
 from eulerstack.schema import Spec
-from eulerstack.specs import YAML_SUFFIXES
 from eulerstack.widgets.compiling import CompilePanel
 from eulerstack.widgets.knobs import Knob, knobs, slider
 from eulerstack.widgets.view import NOTHING, View, answering, button, dropdown, label, status, told

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 from eulerstack import i18n
-from eulerstack.arguments import parse, split_language
+from eulerstack.arguments import parse, split_language, told_by
 from eulerstack.cli import terminal
 from eulerstack.diagnostics import EulerStackError, error, reason
 from eulerstack.diagnostics.catalogue import CATALOGUE
@@ -178,12 +178,17 @@ def _run(words: list[str]) -> int:
         with _without_overhead():
             call = parse(words or ["--help"])
             if call.command in BRIEF:
-                return COMMANDS[call.command](call)
-        return COMMANDS[call.command](call)
+                return _called(call)
+        return _called(call)
     except SystemExit as finished:  # --help and --version
         return int(finished.code or 0)
     except EulerStackError as failure:
         return _fail(failure)
+
+
+def _called(call: Namespace) -> int:
+    with told_by(call.parser.prog):
+        return COMMANDS[call.command](call)
 
 
 @contextmanager

@@ -1,34 +1,32 @@
 """`eulerstack demo`: the main job from end to end, on text that every machine has."""
 
-import math
-import shutil
 from argparse import Namespace
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from rich.console import Console
 from rich.panel import Panel
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
 from eulerstack import api, i18n
 from eulerstack.cli import terminal
-from eulerstack.diagnostics import error
-from eulerstack.training import fresh
-from eulerstack.training.report import Outcome
-from eulerstack.training.report import Progress as Step
+from eulerstack.cli.train import progress
+from eulerstack.results.training_run import nats
+from eulerstack.runs import check_installed
+from eulerstack.training.loop.directory import State
 
 RUNS = Path("runs") / "demo"
 STEPS = 5
-TOLD = 10
-"""How many losses are printed along the way."""
+LENGTH = 128
+RATE = 1e-2
+"""Peak learning rate of a model as narrow as a twin."""
+PROMPT = "def "
 
 
 def run(call: Namespace) -> int:
-    """0 when the twin learned, else 1. A wrong spec and a directory that is not empty raise."""
-    fresh.check_installed()
+    """0 when the twin learned, else 1. A wrong spec, a directory that is not empty and a failed run raise."""
+    check_installed()
     console = terminal.console()
     spec = terminal.spec(call.spec)
     _heading(console, 1, "validate", name=call.spec)
@@ -47,65 +45,36 @@ def run(call: Namespace) -> int:
     compiled = api.compile(spec, twin=True, output_dir=directory, overwrite=call.overwrite or not call.output_dir)
     terminal.show(compiled)
     _heading(console, 4, "train", seconds=f"{call.seconds:g}")
-    with _bar(console, call.seconds) as tell:
-        outcome = _train(directory, call, tell)
+    state, written = _trained(console, directory, call)
     _heading(console, 5, "result")
-    console.print(_table(outcome))
-    console.print(Text(_text("learned" if outcome.learned else "not-learned"), style="bold"))
-    console.print(Panel(Text(outcome.sample), title=_text("generated"), title_align="left"))
+    console.print(_table(state))
+    console.print(Text(_text("learned" if state.learned else "not-learned"), style="bold"))
+    console.print(Panel(Text(written), title=_text("generated"), title_align="left"))
     terminal.write(_text("next", directory=directory))
-    return 0 if outcome.learned else 1
+    return 0 if state.learned else 1
 
 
-def _train(directory: Path, call: Namespace, tell: Callable[[Step], None]) -> Outcome:
-    try:
-        return fresh.train(directory, seconds=call.seconds, seed=call.seed, report=tell)
-    except RuntimeError as failure:
-        reason = str(failure).rstrip().splitlines()[-1]
-        raise error("training-failed", params={"reason": reason}) from failure
+def _trained(console: Console, directory: Path, call: Namespace) -> tuple[State, str]:
+    """How the run came out, and what its model writes. The run's own directory is gone then."""
+    from eulerstack.training.sample import sample
+
+    options = {"minutes": call.seconds / 60, "length": LENGTH, "lr": RATE, "seed": call.seed}
+    with TemporaryDirectory(prefix="eulerstack-demo-") as scratch:
+        with progress(console, call.seconds, by_clock=True) as (_, report):
+            trained = api.train(directory, run_dir=Path(scratch) / "run", report=report, **options)
+        return trained.state, sample(trained.directory.best, PROMPT, seed=call.seed)
 
 
-@contextmanager
-def _bar(console: Console, seconds: float) -> Iterator[Callable[[Step], None]]:
-    """A progress bar over the time, and a printed loss at each tenth of it."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=max(10, min(40, shutil.get_terminal_size().columns - 50))),
-        TextColumn("{task.fields[loss]}"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(_text("loading"), total=None, loss="")
-        due = 0.0
-
-        def tell(step: Step) -> None:
-            nonlocal due
-            loss = _text("loss", step=step.step, loss=f"{step.loss:.3f}")
-            progress.update(
-                task, description=_text("training"), total=seconds, completed=min(step.elapsed, seconds), loss=loss
-            )
-            if step.elapsed >= due:
-                console.print(Text(f"{step.elapsed:6.1f} s  {loss}"))
-                due = step.elapsed + seconds / TOLD
-
-        yield tell
-
-
-def _table(outcome: Outcome) -> Table:
+def _table(state: State) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim")
     table.add_column(justify="right")
-    rate = outcome.tokens / outcome.seconds
-    table.add_row(_text("row.parameters"), f"{outcome.parameters:,}")
-    table.add_row(_text("row.tokens"), f"{outcome.tokens:,} ({rate:,.0f}/s)")
-    table.add_row(_text("row.before"), _nats(outcome.before))
-    table.add_row(_text("row.unigram"), _nats(outcome.unigram))
-    table.add_row(_text("row.after"), _nats(outcome.after))
+    table.add_row(_text("row.parameters"), f"{state.parameters:,}")
+    table.add_row(_text("row.tokens"), f"{state.tokens:,} ({state.tokens / state.seconds:,.0f}/s)")
+    for key, loss in (("before", state.before), ("unigram", state.unigram), ("after", state.held_out)):
+        if loss is not None:
+            table.add_row(_text(f"row.{key}"), nats(loss))
     return table
-
-
-def _nats(loss: float) -> str:
-    return _text("nats", nats=f"{loss:.3f}", bits=f"{loss / math.log(2):.2f}")
 
 
 def _heading(console: Console, number: int, key: str, **params: object) -> None:

@@ -6,28 +6,32 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
 from eulerstack import i18n
 from eulerstack.arguments import training_options
 from eulerstack.cli import terminal
 from eulerstack.results.training_run import TrainingRun
-from eulerstack.runs import begin_run
-from eulerstack.training import fresh
-from eulerstack.training.loop.settings import ENDLESS, Settings
+from eulerstack.runs import begin_run, check_installed
 
-TOLD = 20
+TOLD = 10
 """How many losses are printed along the way where there is no bar."""
 
 
 def run(call: Namespace) -> int:
     """0 when the run is finished or stopped. A wrong spec or call raises, and so does what ends a run."""
-    fresh.check_installed()
+    check_installed()
     from eulerstack.training.loop.processes import is_first, once
     from eulerstack.training.loop.run import run as train
 
     spec = call.spec if call.spec is None else terminal.spec(call.spec)
     path = once(lambda: begin_run(spec, **training_options(call)))
     done = TrainingRun(path)
-    with _progress(done.settings, quiet=not is_first() or call.format == "json") as (prepared, report):
+    steps, seconds = done.settings.steps, done.settings.seconds
+    total, by_clock = (seconds, True) if seconds else (float(steps), False)
+    quiet = not is_first() or call.format == "json"
+    with progress(terminal.console(sys.stderr), total, by_clock=by_clock, quiet=quiet) as (prepared, report):
         train(path, report=report, prepared=prepared)
     if not is_first():
         return 0
@@ -39,16 +43,11 @@ def run(call: Namespace) -> int:
 
 
 @contextmanager
-def _progress(
-    settings: Settings, *, quiet: bool
+def progress(
+    console: Console, total: float, *, by_clock: bool, quiet: bool = False
 ) -> Iterator[tuple[Callable[[int, int], None], Callable[[dict[str, Any]], None]]]:
-    """A bar over the steps or the time on a terminal; elsewhere a line now and then."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    console = terminal.console(sys.stderr)
+    """A bar over `total` steps or seconds on a terminal, and a line now and then; what hears of tokens and of steps."""
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[loss]}"), TimeElapsedColumn())
-    by_clock = settings.steps >= ENDLESS
-    total = settings.seconds if by_clock else float(settings.steps)
     due = 0.0
     with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
         task = bar.add_task(i18n.text("training", "demo.loading"), total=None, loss="")
@@ -64,7 +63,7 @@ def _progress(
             if "held_out" in values or done >= due:
                 if not quiet:
                     console.print(line)
-                due = max(due, done) + (total or 1.0) / TOLD if "loss" in values else due
+                due = max(due, done) + total / TOLD if "loss" in values else due
 
         yield prepared, report
 

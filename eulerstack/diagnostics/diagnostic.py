@@ -1,8 +1,9 @@
 """A diagnostic: a code, a place, the numbers of the case. Its words live in `locales/`."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from enum import StrEnum
+from typing import Self
 
 from eulerstack import i18n
 from eulerstack.diagnostics.catalogue import CATALOGUE
@@ -13,6 +14,7 @@ REPORT_LIMIT = 20
 """How many diagnostics are printed in one run."""
 LONGEST_PARAMETER = 600
 """How many characters of one parameter a message shows; the longest list of known keys has about 500."""
+_HELP = " --help"
 
 
 class Severity(StrEnum):
@@ -75,6 +77,10 @@ class Diagnostic:
         """The command that tells more."""
         return self.see or CATALOGUE[self.code].see
 
+    def told_by(self, command: str) -> Self:
+        """The same when `command` was called: where the catalogue names a command's help, it is that of this one."""
+        return replace(self, see=command + _HELP) if not self.see and self.see_also.endswith(_HELP) else self
+
     def lines(self) -> tuple[str, str, str]:
         """The three lines of language.md."""
         place = f"{_one_line(str(self.span))} " if self.span else ""
@@ -119,6 +125,12 @@ class EulerStackError(Exception):
         super().__init__(*diagnostics)
         self.diagnostics = tuple(diagnostics)
         self.language = i18n.language()
+
+    def told_by(self, command: str) -> Self:
+        """The same failure of a call of `command`, to whose help it points."""
+        failure = type(self)(*(d.told_by(command) for d in self.diagnostics))
+        failure.language = self.language
+        return failure
 
     def __str__(self) -> str:
         with i18n.speaking(self.language):

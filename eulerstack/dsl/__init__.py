@@ -3,10 +3,11 @@
 from eulerstack.dsl.document import Document, examine, resolve
 from eulerstack.dsl.inherit import Lookup, relative_lookup
 from eulerstack.dsl.parser import parse
-from eulerstack.dsl.reader import decode, read_file
+from eulerstack.dsl.reader import YAML_SUFFIXES, decode, read_file
 from eulerstack.dsl.tree import Entry, Mapping, Node, Path, Scalar, Sequence, dotted, find, locate, refused_places
 
 __all__ = [
+    "YAML_SUFFIXES",
     "Document",
     "Entry",
     "Lookup",

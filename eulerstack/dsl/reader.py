@@ -8,6 +8,7 @@ from pathlib import Path
 from eulerstack.diagnostics import EulerStackError, Source, Span, error, nearest, reason
 from eulerstack.diagnostics.span import LINE_BREAK
 
+YAML_SUFFIXES = (".yml", ".yaml")
 MAX_BYTES = 1 << 20
 """The largest spec that is read, 1 MiB; the largest published preset is a few KiB."""
 
@@ -30,11 +31,17 @@ def read_file(path: str | os.PathLike[str]) -> Source:
 def _read(name: str) -> bytes:
     mode = os.stat(name).st_mode
     if stat.S_ISDIR(mode):
-        raise error("file-directory", params={"path": name})
+        raise _directory(name)
     if not stat.S_ISREG(mode) and not name.startswith(_DESCRIPTORS):  # a pipe or a device might never end
         raise error("file-special", params={"path": name})
     with open(name, "rb") as file:
         return file.read(MAX_BYTES + 1)
+
+
+def _directory(name: str) -> EulerStackError:
+    inside = sorted(entry.name for entry in os.scandir(name) if entry.name.endswith(YAML_SUFFIXES))
+    params = {"path": name, "files": ", ".join(inside)}
+    return error("file-directory", params=params, fix="fix_inside" if inside else "fix")
 
 
 def _missing(name: str) -> EulerStackError:

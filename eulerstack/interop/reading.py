@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from eulerstack.compiler.config import MODEL_TYPE
 from eulerstack.diagnostics import Diagnostic, EulerStackError, Severity, Source, collect, error
 from eulerstack.dsl import relative_lookup, resolve
 from eulerstack.interop.checkpoint import Checkpoint
@@ -97,8 +98,9 @@ def family_of(written: Mapping[str, Any], text: Source) -> Family:
     """The family by `model_type`; code of the directory's own and other heads are refused."""
     name = written.get("model_type")
     if not isinstance(name, str) or name not in FAMILIES:
-        params = {"path": text.name, "value": name, "families": ", ".join(FAMILIES)}
-        raise error("import-unknown-family", params=params)
+        spec = Path(text.name).with_name(SPEC_FILE)
+        params = {"path": text.name, "value": name, "families": ", ".join(FAMILIES), "spec": spec}
+        raise error("import-unknown-family", params=params, fix="fix_own" if name == MODEL_TYPE else "fix")
     if written.get("auto_map"):
         raise error("import-foreign-code", params={})
     family = FAMILIES[name]

@@ -91,9 +91,9 @@ class TrainingRun(Tabled):
             "tokens": f"{state.tokens:,}",
             "speed": _speed(state) if state.tokens_per_second else None,
             "memory": size(state.peak_memory) if state.peak_memory else None,
-            **{key: None if loss is None else _nats(loss) for key, loss in losses.items()},
+            **{key: None if loss is None else nats(loss) for key, loss in losses.items()},
             "held-out": None if state.held_out is None else _held_out(state, state.held_out),
-            "best": None if state.best is None else _text("best-at", nats=_nats(state.best), step=state.best_step),
+            "best": None if state.best is None else _text("best-at", nats=nats(state.best), step=state.best_step),
         }
         return [(_text(f"row.{key}"), told) for key, told in rows.items() if told is not None]
 
@@ -168,10 +168,11 @@ def _speed(state: State) -> str:
 
 
 def _held_out(state: State, loss: float) -> str:
-    return f"{_nats(loss)} · {_text('bits-per-byte', bits=f'{state.bits_per_byte:.3f}')}"
+    return f"{nats(loss)} · {_text('bits-per-byte', bits=f'{state.bits_per_byte:.3f}')}"
 
 
-def _nats(loss: float) -> str:
+def nats(loss: float) -> str:
+    """A loss per token in nats and in bits."""
     return i18n.text("training", "demo.nats", nats=f"{loss:.3f}", bits=f"{loss / math.log(2):.2f}")
 
 

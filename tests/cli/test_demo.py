@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from eulerstack import api, runs
 from eulerstack.cli import main
-from eulerstack.training import fresh
-from eulerstack.training.report import Outcome, Progress
+from eulerstack.diagnostics import Reason, error
+from eulerstack.results.training_run import TrainingRun
 
 
 @pytest.mark.parametrize("seconds", ["0", "-3", "nan", "inf", "1e9", "soon"])
@@ -32,7 +33,7 @@ def test_a_package_that_training_needs_is_missed_before_anything_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(fresh, "TRAINERS_OWN", "no_such_package")
+    monkeypatch.setattr(runs, "TRAINERS_OWN", "no_such_package")
     assert main(["demo", "llm_0p1b_simple"]) == 2
     assert capsys.readouterr() == (
         "",
@@ -43,32 +44,16 @@ def test_a_package_that_training_needs_is_missed_before_anything_is_written(
     assert list(tmp_path.iterdir()) == []
 
 
-def trained(*, learned: bool) -> Outcome:
-    after = 2.0 if learned else 4.0
-    return Outcome(
-        steps=3, tokens=3072, seconds=1.5, parameters=9, before=5.5, after=after, unigram=3.2, sample="def g(x):"
-    )
-
-
+@pytest.mark.usefixtures("without_training")
 @pytest.mark.parametrize(("learned", "code"), [(True, 0), (False, 1)])
 def test_it_says_whether_the_model_learned(
-    learned: bool,
-    code: int,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    learned: bool, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def run(directory: Path, *, report, **settings: object) -> Outcome:
-        assert (directory / "config.json").is_file()
-        for step in (1, 2, 3):
-            report(Progress(step=step, elapsed=step / 2, loss=5.0 / step))
-        return trained(learned=learned)
-
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(fresh, "train", run)
-    assert main(["demo", "llm_0p1b_mistral", "--seconds", "2"]) == code
+    assert main(["demo", "llm_0p1b_mistral", "--seconds", "2", "--seed", str(code)]) == code
     told = capsys.readouterr().out
     assert "step 3  loss 1.667" in told
+    assert "3,072 (2,048/s)" in told
     assert "def g(x):" in told
     assert ("The model learned" in told) is learned
     assert ("The model did not learn" in told) is not learned
@@ -78,14 +63,15 @@ def test_it_says_whether_the_model_learned(
 def test_training_that_fails_is_told_in_three_lines(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def run(directory: Path, **settings: object) -> Outcome:
-        raise RuntimeError("the training process ended with code 1:\nTraceback\nMemoryError: no room")
+    def train(*_: object, **__: object) -> TrainingRun:
+        raise error("training-failed", params={"reason": Reason("process-ended", {"code": -9, "log": "output.log"})})
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(fresh, "train", run)
+    monkeypatch.setattr(api, "train", train)
     assert main(["demo", "llm_0p1b_simple"]) == 1
     lines = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("Fontconfig")]
-    assert lines[0] == "CompileError: training the compiled model failed: MemoryError: no room"
+    ended = "the process ended with code -9; its last words stand in output.log"
+    assert lines[0] == f"CompileError: training the compiled model failed: {ended}"
     assert lines[1].startswith("Fix: ")
     assert lines[2] == "See: eulerstack demo --help"
     assert len(lines) == 3

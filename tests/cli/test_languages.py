@@ -9,8 +9,6 @@ from wcwidth import wcswidth, wcwidth
 
 from eulerstack import api, arguments, cli, i18n
 from eulerstack.arguments import Place
-from eulerstack.training import fresh
-from tests.cli.test_demo import trained
 from tests.languages import english
 
 TRANSLATED = [lang for lang in i18n.LANGUAGES if lang != "en"]
@@ -169,9 +167,9 @@ def test_the_model_card_speaks_the_language(run: Run, lang: str) -> None:
     assert not english(card, lang)
 
 
+@pytest.mark.usefixtures("without_training")
 @pytest.mark.parametrize("lang", TRANSLATED)
-def test_the_demo_speaks_the_language(run: Run, monkeypatch: pytest.MonkeyPatch, lang: str) -> None:
-    monkeypatch.setattr(fresh, "train", lambda *_, **__: trained(learned=True))
+def test_the_demo_speaks_the_language(run: Run, lang: str) -> None:
     code, printed = run("demo", "llm_0p1b_simple", "--seconds", "2", lang=lang)
     assert code == 0
     assert not english(own_words(printed), lang)

@@ -165,6 +165,24 @@ def test_a_wrong_call_is_2_and_three_lines(run, words):
     assert see.startswith("See: eulerstack ")
 
 
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        (["explain", "none.yml"], "explain"),
+        (["presets", "copy", "llm_0p1b_simple", "small.yml"], "presets copy"),
+        (["draw", "small.yml", "-o", "x.gif"], "draw"),
+        (["draw", "small.yml", "-o", ""], "draw"),
+        (["train", "small.yml", "--steps", "many"], "train"),
+        (["train", "small.yml", "--tokens", "many"], "train"),
+        (["shrink"], "shrink"),
+        (["shrink", "small.yml", "-o", "small.yml"], "shrink"),
+        (["explain", "small.yml", "--steps"], "explain"),
+    ],
+)
+def test_a_wrong_call_points_to_the_help_of_its_command(run, words, command):
+    assert run(*words)[2].splitlines()[2] == f"See: eulerstack {command} --help"
+
+
 def test_no_words_are_help(run):
     code, out, _ = run()
     assert code == 0

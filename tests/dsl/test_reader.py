@@ -52,6 +52,15 @@ def test_what_is_no_file(tmp_path: Path) -> None:
     assert refused("").code == "file-missing"
 
 
+def test_a_directory_tells_which_specs_are_in_it(tmp_path: Path) -> None:
+    (tmp_path / "config.json").touch()
+    assert refused(tmp_path).fix == "fix"
+    (tmp_path / "b.yml").touch()
+    (tmp_path / "a.yaml").touch()
+    assert refused(tmp_path).params["files"] == "a.yaml, b.yml"
+    assert refused(tmp_path).fix == "fix_inside"
+
+
 def test_an_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "m.yml").write_text("a: 1\n")
 

@@ -177,6 +177,11 @@ def test_all_mistakes_at_once_with_their_places(tmp_path: Path) -> None:
     assert f"config.json:{number}:2 hidden_act" in text
 
 
+def test_a_directory_of_ours_has_its_spec_beside_it(tmp_path: Path) -> None:
+    written = write(tmp_path, {"model_type": "eulerstack"})
+    assert f"its spec is {written / 'eulerstack.yml'}" in refusal(written)
+
+
 @pytest.mark.parametrize("model_type", ["bert", "llama4", None, 7, ["llama"]])
 def test_unknown_families(model_type: Any, tmp_path: Path) -> None:
     assert "model_type" in refusal(write(tmp_path, {"model_type": model_type}))

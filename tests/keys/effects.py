@@ -26,7 +26,8 @@ from eulerstack.ir.caches import cache_bytes
 from eulerstack.ir.yaml_text import dump
 from eulerstack.runtime.configuration_eulerstack import EulerStackConfig
 from eulerstack.runtime.modeling_eulerstack import EulerStackForCausalLM
-from eulerstack.training.quick import pack
+from eulerstack.training.data import sources
+from eulerstack.training.data.store import prepare
 from tests.keys.rows import Plain
 from tests.runtime.models.building import gap, randomise, to_ir, tokens
 
@@ -229,10 +230,12 @@ def _publish(folder: Path, words: list[str]) -> None:
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))
 
 
-def data(subject: Subject) -> torch.Tensor:
-    """Two documents, tokenised and packed for training."""
-    with tempfile.TemporaryDirectory() as folder:
-        fresh(subject.ir, seed=0, tokenizer="require").tokenizer(Path(folder))
-        tokenizer = AutoTokenizer.from_pretrained(folder)
+def data(subject: Subject) -> dict[str, torch.Tensor]:
+    """Sixteen documents as training reads them, one of them held out: the tokens, and where each document begins."""
     add_eos = subject.config["v1_extensions"]["tokenizer_contract"]["add_eos"]
-    return pack(tokenizer, ["ab", "cde"], 5, add_eos=add_eos).rows
+    source = sources.Source("words", "words", 40, lambda: iter(["ab", "cde"] * 8))
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        fresh(subject.ir, seed=0, tokenizer="require").tokenizer(place)
+        part = prepare(source, AutoTokenizer.from_pretrained(folder), add_eos=add_eos, cache=place / "cache").train
+        return {"tokens": torch.from_numpy(part.tokens.astype(int)), "starts": torch.from_numpy(part.starts.copy())}

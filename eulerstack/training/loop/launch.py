@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from eulerstack.diagnostics import Reason, error
 from eulerstack.training.loop.directory import RunDirectory
 
 OUTPUT = "output.log"
@@ -32,7 +33,7 @@ def launch(path: Path) -> subprocess.Popen[bytes]:
 
 def follow(child: subprocess.Popen[bytes], run: RunDirectory, report: Callable[[dict[str, Any]], None]) -> None:
     """Wait for the run's process; `report` hears every line of metrics. Interrupted, it tells the run to stop and waits
-    for its checkpoint.
+    for its checkpoint. Raises CompileError where the process ended without a word.
     """
     heard = len(run.metrics())
     try:
@@ -43,6 +44,9 @@ def follow(child: subprocess.Popen[bytes], run: RunDirectory, report: Callable[[
         run.say("stop")
         child.wait()
     _tell(run, heard, report)
+    if child.returncode and not run.state().failures:
+        why = Reason("process-ended", {"code": child.returncode, "log": run.path / OUTPUT})
+        raise error("training-failed", params={"reason": why})
 
 
 def _tell(run: RunDirectory, heard: int, report: Callable[[dict[str, Any]], None]) -> int:

@@ -50,6 +50,7 @@ def run(
     every process calls it. Raises EulerStackError where the run cannot begin or go on; the directory says so too.
     """
     transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()  # of writing a checkpoint, in the midst of the run's own lines
     directory = RunDirectory(path)
     directory.check()
     first = int(os.environ.get("RANK", "0")) == 0
