@@ -1,7 +1,6 @@
 """From DOT to a picture: the system's `dot` where there is one, else pygraphviz's own, else the DOT text."""
 
 import os
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from eulerstack.drawing.compact import compact
 from eulerstack.ir.nodes import Model
 from eulerstack.records import dataclass
 
@@ -37,9 +37,9 @@ class Drawing:
     def svg(self) -> str:
         """The picture as an `<svg>` element. Raises NoLayoutEngineError."""
         text = render(self.dot, "svg").decode()
-        # Graphviz' titles are the names of its nodes, which browsers show when the mouse rests.
-        bare = re.sub(r"<title>.*?</title>|<!--.*?-->", "", text[text.index("<svg") :], flags=re.DOTALL)
-        return bare.replace("<svg", f'<svg role="img" aria-label="{escape(self.outline or self.name)}"', 1)
+        return compact(text[text.index("<svg") :]).replace(
+            "<svg", f'<svg role="img" aria-label="{escape(self.outline or self.name)}"', 1
+        )
 
     def to_bytes(self, format: str) -> bytes:
         """The picture as `svg`, `png` or `dot`. Raises ValueError for another format, NoLayoutEngineError."""
