@@ -88,8 +88,9 @@ def moments(model: Model, parameter: Parameter, optimizer: Optimizer) -> int:
 
 
 def takes_muon(model: Model, parameter: Parameter, optimizer: Optimizer) -> bool:
-    """Whether Muon trains it, as the runtime's `parameter_groups` decide: every matrix but tables, readouts and
-    constants, under hybrid routers neither. Globs of `optimizer_groups` go before that, muon's first.
+    """Whether Muon trains it, as the runtime's `parameter_groups` decide: every matrix but tables, readouts,
+    constants and stacks of vectors, under hybrid routers neither. Globs of `optimizer_groups` go before that, muon's
+    first.
     """
     if optimizer == "adamw" or len(parameter.shape) < 2 or is_constant(parameter):
         return False
@@ -98,4 +99,6 @@ def takes_muon(model: Model, parameter: Parameter, optimizer: Optimizer) -> bool
         if any(fnmatchcase(parameter.name, glob) for glob in globs.get(name, ())):
             return name == "muon"
     table = parameter.name.removeprefix("model.").startswith(TABLES)
-    return not table and not (optimizer == "hybrid" and any(mark in parameter.name for mark in ROUTERS))
+    vectors = min(parameter.shape[-2:]) == 1
+    router = optimizer == "hybrid" and any(mark in parameter.name for mark in ROUTERS)
+    return not table and not vectors and not router

@@ -30,7 +30,8 @@ def parameter_groups(model: PreTrainedModel, lr: float, weight_decay: float | No
       as large, so that their product stays. Muon's update has a spectral norm that needs no correction.
     - Routers take `router_lr_multiplier`·lr. Norms, biases and the constants of states do not decay.
     - `optimizer` muon orthogonalises every matrix but tables, readouts and constants, hybrid routers neither;
-      adamw takes all others. Globs of `optimizer_groups` go before that, muon's first.
+      adamw takes all others, vectors in a stack [C, 1, K] (depthwise convolutions) among them. Globs of
+      `optimizer_groups` go before that, muon's first.
     """
     hints = model.config.training_hints
     decay = hints["weight_decay"] if weight_decay is None else weight_decay
@@ -41,7 +42,7 @@ def parameter_groups(model: PreTrainedModel, lr: float, weight_decay: float | No
         if not parameter.requires_grad:
             continue
         constant = parameter.dim() < 2 or any(re.search(pattern, name) for pattern in constants)
-        optimizer = "muon" if not constant and _orthogonalised(name, hints) else "adamw"
+        optimizer = "muon" if not constant and _orthogonalised(name, parameter, hints) else "adamw"
         scale = scales.get(name, 1.0) if optimizer == "adamw" else 1.0
         own_lr = lr * scale * (hints["router_lr_multiplier"] if _is_router(name) else 1.0)
         own_decay = 0.0 if constant else decay / scale
@@ -66,7 +67,7 @@ def _is_router(name: str) -> bool:
     return any(mark in name for mark in ROUTERS)
 
 
-def _orthogonalised(name: str, hints: dict) -> bool:
+def _orthogonalised(name: str, parameter: nn.Parameter, hints: dict) -> bool:
     if hints["optimizer"] == "adamw":
         return False
     globs = hints.get("optimizer_groups") or {}
@@ -74,4 +75,5 @@ def _orthogonalised(name: str, hints: dict) -> bool:
         if any(fnmatchcase(name, glob) for glob in globs.get(optimizer, ())):
             return optimizer == "muon"
     table = name.removeprefix("model.").startswith(TABLES)
-    return not table and not (hints["optimizer"] == "hybrid" and _is_router(name))
+    vectors = min(parameter.shape[-2:]) == 1
+    return not table and not vectors and not (hints["optimizer"] == "hybrid" and _is_router(name))

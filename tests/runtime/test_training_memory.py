@@ -128,3 +128,5 @@ def test_muon_takes_what_the_model_gives_it(name: str, policy: str, hints: dict)
     groups = built(ir).optimizer_param_groups(1e-3)
     taken = {name for group in groups if group["optimizer"] == "muon" for name in group["names"]}
     assert taken == {p.name for p in parameter_table(ir) if not p.buffer and takes_muon(ir, p, hints["optimizer"])}
+    if "optimizer_groups" not in hints:  # a depthwise convolution [C, 1, K] is no stack of matrices
+        assert not any("conv" in name for name in taken)
