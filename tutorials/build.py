@@ -2,7 +2,8 @@
 
 A source is Markdown. A fenced block ```` ```python ```` is a code cell and stands once; words after `python` are the
 cell's tags (`raises-exception`). Prose stands once per language, between a line `:::ko` or `:::en` and a line `:::`,
-both languages one after the other. Nothing else may stand in a source.
+both languages one after the other. Nothing else may stand in a source. `[[mixers/02_mamba]]` becomes a link to that
+tutorial under its own title.
 
     python tutorials/build.py             write the notebooks, outputs kept where the code has not changed
     python tutorials/build.py --execute   execute them and write what they show
@@ -10,6 +11,7 @@ both languages one after the other. Nothing else may stand in a source.
 """
 
 import argparse
+import json
 import os
 import re
 import tempfile
@@ -19,7 +21,7 @@ from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
-from nbformat import NotebookNode
+from nbformat import NotebookNode, from_dict
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 HERE = Path(__file__).resolve().parent
@@ -30,6 +32,8 @@ BLOCK = re.compile(
     r"|:::ko\n(?P<ko>.*?)\n:::\n+:::en\n(?P<en>.*?)\n:::)[ ]*(?:\n|\Z)",
     re.DOTALL,
 )
+TITLE = re.compile(r"^# (.+)$", re.MULTILINE)
+REFERENCE = re.compile(r"\[\[([\w/]+)\]\]")
 WIDGET = "application/vnd.jupyter.widget-view+json"
 KERNEL_ENVIRONMENT = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": "1"}
 """One thread: the same sums on every machine, and no two threads waiting for one busy core."""
@@ -75,10 +79,24 @@ def notebook(cells: list[Code | Prose], lang: str) -> NotebookNode:
         if isinstance(cell, Code):
             node = new_code_cell(cell.text, metadata={"tags": list(cell.tags)} if cell.tags else {})
         else:
-            node = new_markdown_cell(cell.texts[lang])
+            node = new_markdown_cell(REFERENCE.sub(lambda found: _link(found[1], lang), cell.texts[lang]))
         node["id"] = f"cell-{number:02d}"
         made.append(node)
     return new_notebook(cells=made, metadata={"kernelspec": KERNEL, "language_info": {"name": "python"}})
+
+
+def _link(tutorial: str, lang: str) -> str:
+    """A link to a tutorial of the same language, for a notebook in that language's own folder."""
+    return f"[{title(HERE / 'sources' / f'{tutorial}.md', lang)}]({tutorial}.ipynb)"
+
+
+def title(source: Path, lang: str) -> str:
+    """What a tutorial calls itself: the first heading of its prose."""
+    first = next(cell for cell in parse(source.read_text("utf-8")) if isinstance(cell, Prose))
+    found = TITLE.search(first.texts[lang])
+    if found is None:
+        raise ValueError(f"{source.name} has no title in {lang}")
+    return found[1]
 
 
 def execute(book: NotebookNode, lang: str) -> NotebookNode:
@@ -86,7 +104,16 @@ def execute(book: NotebookNode, lang: str) -> NotebookNode:
     os.environ |= {"EULERSTACK_LANG": lang, **KERNEL_ENVIRONMENT}  # a kernel takes its environment from ours
     with tempfile.TemporaryDirectory() as scratch:
         NotebookClient(book, timeout=TIMEOUT, resources={"metadata": {"path": scratch}}).execute()
-    return strip(book)
+    return strip(_placeless(book, scratch))
+
+
+def _placeless(book: NotebookNode, scratch: str) -> NotebookNode:
+    """What the cells show, without the name of the directory that they ran in: it is another one each time."""
+    for cell in book.cells:
+        if cell.cell_type == "code":
+            plain = json.dumps(cell.outputs).replace(f"{os.path.realpath(scratch)}/", "").replace(f"{scratch}/", "")
+            cell.outputs = [from_dict(output) for output in json.loads(plain)]
+    return book
 
 
 def strip(book: NotebookNode) -> NotebookNode:
@@ -96,8 +123,14 @@ def strip(book: NotebookNode) -> NotebookNode:
     for cell in book.cells:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
-            cell.outputs = _joined(output for output in cell.outputs if _tells(output))
+            cell.outputs = _joined(_static(output) for output in cell.outputs if _tells(output))
     return book
+
+
+def _static(output: NotebookNode) -> NotebookNode:
+    """A widget's output without the widget: the page that it shows where no kernel runs."""
+    output.get("data", {}).pop(WIDGET, None)
+    return output
 
 
 def _joined(outputs: Iterable[NotebookNode]) -> list[NotebookNode]:
@@ -112,7 +145,8 @@ def _joined(outputs: Iterable[NotebookNode]) -> list[NotebookNode]:
 
 
 def _tells(output: NotebookNode) -> bool:
-    return output.get("name") != "stderr" and WIDGET not in output.get("data", {})
+    data = output.get("data", {})
+    return output.get("name") != "stderr" and (WIDGET not in data or "text/html" in data)
 
 
 def keep_outputs(book: NotebookNode, before: NotebookNode) -> NotebookNode:

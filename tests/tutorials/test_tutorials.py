@@ -3,14 +3,12 @@
 import json
 import re
 from importlib.util import module_from_spec, spec_from_file_location
+from itertools import cycle
 from pathlib import Path
 from types import ModuleType
 
 import nbformat
 import pytest
-
-from eulerstack import preset_index
-from eulerstack.arguments import Place, parse, split_language
 
 TUTORIALS = Path(__file__).resolve().parent.parent.parent / "tutorials"
 
@@ -28,9 +26,9 @@ build = _builder()
 SOURCES = build.sources()
 EACH = pytest.mark.parametrize("source", SOURCES, ids=build.name)
 LINK = re.compile(r"\]\(([^)#]+)[^)]*\)")
-PRESET = re.compile(r"\b(?:arch|llm)_\w+")
-CALL = re.compile(r"`(%{0,2})eulerstack ([^`]+)`")
 EVERY_LANGUAGE = pytest.mark.parametrize("lang", build.LANGUAGES)
+IN_TURN = list(zip(SOURCES, cycle(build.LANGUAGES), strict=False))
+"""Each source in one language, whose code the other has as well."""
 
 
 @EACH
@@ -61,8 +59,7 @@ def test_prose_stands_in_both_languages(source: Path) -> None:
 
 
 @pytest.mark.slow
-@EACH
-@EVERY_LANGUAGE
+@pytest.mark.parametrize(("source", "lang"), IN_TURN, ids=[f"{build.name(s)}-{lang}" for s, lang in IN_TURN])
 def test_it_runs_from_top_to_bottom(source: Path, lang: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in build.KERNEL_ENVIRONMENT:
         monkeypatch.setenv(name, build.KERNEL_ENVIRONMENT[name])
@@ -88,28 +85,16 @@ def test_links_lead_somewhere(source: Path) -> None:
                 assert link.startswith("https://") or (folder / link).resolve().is_file(), link
 
 
-@EACH
-def test_prose_names_presets_that_exist(source: Path) -> None:
-    for cell in _prose(source):
-        for text in cell.texts.values():
-            named = {name for name in PRESET.findall(text) if not name.endswith("_")}
-            assert named <= set(preset_index.names())
-
-
-@EACH
-def test_commands_in_prose_are_commands(source: Path) -> None:
-    """Every `%eulerstack …` and `eulerstack …` in backticks parses."""
-    for cell in _prose(source):
-        for text in cell.texts.values():
-            for sign, words in CALL.findall(text):
-                place = Place.CELL if sign == "%%" else Place.LINE if sign else Place.SHELL
-                _, rest = split_language(words.split())
-                if rest:
-                    parse(rest, place)
-
-
 def _prose(source: Path) -> list:
     return [cell for cell in build.parse(source.read_text("utf-8")) if isinstance(cell, build.Prose)]
+
+
+@EVERY_LANGUAGE
+def test_a_reference_is_a_link_under_the_tutorials_own_title(lang: str) -> None:
+    cells = build.parse(":::ko\n[[mixers/02_mamba]] 봅니다\n:::\n:::en\nsee [[mixers/02_mamba]]\n:::\n")
+    (cell,) = build.notebook(cells, lang).cells
+    titles = {"ko": "믹서 02. Mamba", "en": "Mixers 02. Mamba"}
+    assert f"[{titles[lang]}](mixers/02_mamba.ipynb)" in cell.source
 
 
 def test_a_source_with_prose_in_one_language_is_refused() -> None:
