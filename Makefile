@@ -27,8 +27,8 @@ $(READY): pyproject.toml constraints.txt
 demo: setup  ## YAML -> HuggingFace model -> a minute of training -> text (PRESET=, SECONDS=)
 	$(BIN)/eulerstack demo --preset $(PRESET) --seconds $(SECONDS)
 
-lab: setup  ## open the quickstart in JupyterLab (EULERSTACK_LANG=ko|en)
-	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) tutorials/$(if $(filter en,$(EULERSTACK_LANG)),en,ko)/quickstart.ipynb
+lab: setup  ## open the first tutorial in JupyterLab (EULERSTACK_LANG=ko|en)
+	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) tutorials/$(if $(filter en,$(EULERSTACK_LANG)),en,ko)/00_positioning.ipynb
 
 # mypy and import-linter see the mapped packages (magics/, presets/ ...) only in a real install.
 check: setup  ## formatting, lint, types, import contracts
