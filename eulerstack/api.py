@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from eulerstack.results.preset_page import PresetPage
     from eulerstack.results.report import Report
     from eulerstack.results.training_run import TrainingRun
-    from eulerstack.training.ablation.engine import Step
+    from eulerstack.training.ablation.engine import Engine, Step
 
 
 def validate(ref: Ref) -> "Report":
@@ -295,11 +295,13 @@ def ablate(
     study: Ref,
     *,
     run_dir: str | Path | None = None,
+    engine: "Engine" = "local",
     retry: bool = False,
     device: str | None = None,
     report: "Callable[[Step], None]" = lambda step: None,
 ) -> "Ablation":
-    """Run a study, given as a file or as YAML: the same tasks for several specs of one size, one run after the other.
+    """Run a study, given as a file or as YAML: the same tasks for several specs of one size, one run after the other,
+    or with `engine` "ray" as many at a time as Ray finds GPUs or cores for.
 
     Every finished run is kept in `run_dir` (`runs/ablate/<name>`) and not run again, a failed one only with `retry`;
     `report.html` is written beside them. Raises EulerStackError for a wrong study or spec before anything runs.
@@ -314,7 +316,7 @@ def ablate(
         return load(spec if isinstance(spec, Source) else lookup(spec, read.source)).model
 
     directory = Path(run_dir or Path("runs") / "ablate" / read.slug)
-    found = Ablation(run_study(read, model, directory, retry=retry, device=device, report=report))
+    found = Ablation(run_study(read, model, directory, engine=engine, retry=retry, device=device, report=report))
     write_text(directory / "report.html", found.page(), overwrite=True)
     return found
 

@@ -232,6 +232,7 @@ def _ablate(parser: Parser, place: Place) -> None:
         parser.add_argument("study", type=_path, metavar="STUDY", help=_text("ablate.study"))
     _option(parser, "ablate.run-dir", "--run-dir", type=_path, metavar="DIR")
     _flag(parser, "ablate.retry", "--retry")
+    _option(parser, "ablate.engine", "--engine", choices=("local", "ray"), default="local")
     if place is not Place.SHELL:
         _option(parser, "root.out", "--out", metavar="NAME")
     _format(parser)

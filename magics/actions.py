@@ -111,7 +111,9 @@ def _train(call: Namespace, spec: api.Ref | None) -> Shown:
 
 def _ablate(call: Namespace, study: api.Ref | None) -> Shown:
     with study_bar() as report:
-        return api.ablate(study or call.study, run_dir=call.run_dir, retry=call.retry, report=report)
+        return api.ablate(
+            study or call.study, run_dir=call.run_dir, engine=call.engine, retry=call.retry, report=report
+        )
 
 
 def _watch(call: Namespace, _: None) -> Shown:

@@ -42,7 +42,7 @@ def test_constraints_pin_every_dependency_inside_its_range() -> None:
     pins = dict(line.split("==") for line in lines if not line.startswith("#"))
     pins = {canonicalize_name(name): version for name, version in pins.items()}
     extras = project()["project"]["optional-dependencies"]
-    wanted = [*project()["project"]["dependencies"], *extras["train"], *extras["lab"], *extras["dev"]]
+    wanted = [*project()["project"]["dependencies"], *extras["train"], *extras["ray"], *extras["lab"], *extras["dev"]]
     for requirement in map(Requirement, wanted):
         if requirement.name != "eulerstack":
             assert pins[canonicalize_name(requirement.name)] in requirement.specifier, requirement

@@ -26,7 +26,9 @@ def run(call: Namespace) -> int:
             if step.step == 1 and not console.is_terminal:
                 console.print(step.told)
 
-        found = api.ablate(terminal.spec(call.study), run_dir=call.run_dir, retry=call.retry, report=tell)
+        found = api.ablate(
+            terminal.spec(call.study), run_dir=call.run_dir, engine=call.engine, retry=call.retry, report=tell
+        )
     if call.format == "json":
         terminal.write_json(found.to_dict())
     else:

@@ -340,6 +340,8 @@ CATALOGUE: dict[str, Entry] = {
     "study-two-budgets": Entry(VALIDATION, see="eulerstack ablate --help"),
     "study-size": Entry(VALIDATION, see="eulerstack ablate --help"),
     "study-grid": Entry(VALIDATION, see="eulerstack ablate --help"),
+    "engine-needs": Entry(COMPILE, see="eulerstack ablate --help", call=True),
+    "engine-unavailable": Entry(COMPILE, see="eulerstack ablate --help", call=True),
     # training: the demo
     "bad-seconds": Entry(VALIDATION, see="eulerstack demo --help", call=True),
     "training-needs": Entry(COMPILE, see="eulerstack demo --help", call=True),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from eulerstack import cli
-from eulerstack.training.ablation import engine
+from eulerstack.training.ablation import on_ray, planned
 from eulerstack.training.ablation.record import Score
 from tests.training.ablation.specs import ATTENTION
 
@@ -26,7 +26,7 @@ def quick(model: object, task: object, plan: object, *, report: Any, **rest: obj
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "learn", quick)
+    monkeypatch.setattr(planned, "learn", quick)
     monkeypatch.setenv("EULERSTACK_LANG", "en")
 
 
@@ -62,10 +62,10 @@ def test_a_failed_run_is_exit_code_1(study: Path, tmp_path: Path, monkeypatch: p
     def broken(*args: object, **rest: object) -> Score:
         raise RuntimeError("no memory")
 
-    monkeypatch.setattr(engine, "learn", broken)
+    monkeypatch.setattr(planned, "learn", broken)
     assert cli.main(["ablate", str(study), "--run-dir", str(tmp_path / "kept")]) == 1
     assert "RuntimeError: no memory" in capsys.readouterr().out
-    monkeypatch.setattr(engine, "learn", quick)
+    monkeypatch.setattr(planned, "learn", quick)
     assert cli.main(["ablate", str(study), "--run-dir", str(tmp_path / "kept"), "--retry"]) == 0
 
 
@@ -75,3 +75,12 @@ def test_a_wrong_study_is_told_with_its_place(study: Path, capsys: pytest.Captur
     first, second, _ = capsys.readouterr().err.splitlines()[:3]
     assert "study.yml:4:1" in first + second
     assert cli.main(["ablate", str(study.parent / "none.yml")]) == 2
+
+
+def test_an_engine_that_is_not_there(study: Path, capsys: pytest.CaptureFixture[str], monkeypatch) -> None:
+    monkeypatch.setattr(on_ray, "find_spec", lambda name: None)
+    assert cli.main(["ablate", str(study), "--engine", "ray"]) == 2
+    what, fix, see = capsys.readouterr().err.splitlines()
+    assert what.startswith("CompileError: --engine ray needs ray")
+    assert fix == 'Fix: install it: `pip install "eulerstack[ray]"`'
+    assert see == "See: eulerstack ablate --help"

@@ -7,13 +7,13 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from eulerstack.diagnostics import EulerStackError
 from eulerstack.results.ablation import Ablation
-from eulerstack.training.ablation import engine
+from eulerstack.training.ablation import on_ray, planned
 from tests.cli.test_ablate import TEXT, quick
 from tests.training.ablation.specs import ATTENTION
 
 
 def test_over_a_cell_and_on_a_line(shell: InteractiveShell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "learn", quick)
+    monkeypatch.setattr(planned, "learn", quick)
     monkeypatch.chdir(tmp_path)
     Path("attention.yml").write_text(ATTENTION)
     Path("study.yml").write_text(TEXT)
@@ -25,3 +25,6 @@ def test_over_a_cell_and_on_a_line(shell: InteractiveShell, tmp_path: Path, monk
     assert again.findings == result.findings
     with pytest.raises(EulerStackError):
         shell.run_cell_magic("eulerstack", "ablate", "specs: {}\n")
+    monkeypatch.setattr(on_ray, "find_spec", lambda name: None)
+    with pytest.raises(EulerStackError, match=r"eulerstack\[ray\]"):
+        shell.run_cell_magic("eulerstack", "ablate --engine ray", TEXT)

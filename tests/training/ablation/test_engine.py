@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from eulerstack.diagnostics import Reason, Source
-from eulerstack.training.ablation import engine
+from eulerstack.training.ablation import planned
 from eulerstack.training.ablation.engine import Step, run_study
 from eulerstack.training.ablation.record import Findings, Run, Score
 from eulerstack.training.ablation.study import read_study
@@ -36,7 +36,7 @@ class Learning:
 
 
 def run(directory: Path, monkeypatch: pytest.MonkeyPatch, learning: Learning, **settings: bool) -> Findings:
-    monkeypatch.setattr(engine, "learn", learning)
+    monkeypatch.setattr(planned, "learn", learning)
     return run_study(read_study(Source("study.yml", TEXT)), load, directory, **settings)
 
 
@@ -81,7 +81,7 @@ def test_a_loss_that_is_no_number_is_told_in_the_language_of_the_study(
 def test_another_setting_makes_other_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(tmp_path, monkeypatch, Learning())
     again = Learning()
-    monkeypatch.setattr(engine, "learn", again)
+    monkeypatch.setattr(planned, "learn", again)
     run_study(read_study(Source("study.yml", TEXT.replace("steps: 2", "steps: 3"))), load, tmp_path)
     assert len(again.calls) == 8
 
