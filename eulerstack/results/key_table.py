@@ -38,7 +38,7 @@ class KeyTable(Tabled):
         """One key as texts: its name, type, range, default and meaning, with its source where it has one of its own."""
         own = row.source if row.source != self.description.source else ""
         meaning = f"{row.meaning} [{own}]" if own else row.meaning
-        return f"{row.name}{NESTED if row.nested else ''}", row.type, row.range, _default(row), meaning
+        return f"{row.name}{NESTED if row.nested else ''}", row.type, row.range, default_words(row), meaning
 
     def _about(self) -> list[str]:
         """What stands here and where it comes from."""
@@ -82,7 +82,8 @@ class KeyTable(Tabled):
         return json_schema(self.description.path)
 
 
-def _default(row: KeyRow) -> str:
+def default_words(row: KeyRow) -> str:
+    """A key's default as YAML has it, that it is required, or nothing where it derives from others."""
     if row.required:
         return _label("required")
     return "" if row.default is None or isinstance(row.default, dict) else json.dumps(row.default, ensure_ascii=False)

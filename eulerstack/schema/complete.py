@@ -13,7 +13,11 @@ from eulerstack.schema.facts import Facts, field_facts, named_fields
 CURSOR = "cursor\u00b7here"
 """What stands at the cursor while the text is parsed."""
 
+REPAIRS = 4
+"""At most so many lines above the cursor are left out, for a spec is written from top to bottom."""
+
 _INSERTED = re.compile(r"\{\{.*?\}\}")
+_SECTION = re.compile(r"[a-z_]+:(\s|$)")
 _CLOSING = {"{": "}", "[": "]"}
 _TEMPLATE_KEYS = ("template", "head_template")
 
@@ -34,14 +38,22 @@ def completions(before: str) -> tuple[list[str], bool]:
     """The words that may stand at the end of the text `before`, a word that is begun there left out of it, and whether
     they are keys. None where nothing is known, and where the text cannot be read.
     """
-    closing = _open_brackets(before)
-    readable = _INSERTED.sub("0", before)
-    for is_key, cursor in ((True, f"{CURSOR}: 0"), (False, CURSOR)):
-        place = _place(f"{readable}{cursor}{closing}", is_key)
+    for is_key in (True, False):
+        place = _place(before, is_key)
         found = list(dict.fromkeys(_words(place))) if place else []
         if found:
             return found, is_key
     return [], False
+
+
+def path_at(before: str, word: str, *, is_key: bool) -> tuple[str | int, ...] | None:
+    """The path in the document of a key or a value that stands behind the text `before`; what follows it may be
+    anything. None where the text cannot be read.
+    """
+    place = _place(before.removesuffix('"').removesuffix("'"), is_key)
+    if place is None:
+        return None
+    return (*place.path, word) if is_key else place.path
 
 
 def _open_brackets(text: str) -> str:
@@ -56,15 +68,41 @@ def _open_brackets(text: str) -> str:
     return " " + "".join(reversed(stack))
 
 
-def _place(text: str, is_key: bool) -> Place | None:
-    try:
-        root = yaml.load(text, Loader=yaml.BaseLoader)  # strings, lists and mappings only
-    except (yaml.YAMLError, TypeError, ValueError, RecursionError):
-        return None
+def _place(before: str, is_key: bool) -> Place | None:
+    root = _read(before, f"{CURSOR}: 0" if is_key else CURSOR)
     for path, beside in _cursors(root, (), {}):
         plain = root if isinstance(root, dict) else {}
         return Place(path=path, is_key=is_key, beside=beside, root=plain)
     return None
+
+
+def _read(before: str, cursor: str) -> Any:
+    """The text with the cursor behind it as strings, lists and mappings; lines above it that are broken are left out,
+    and where that does not help there is nothing.
+    """
+    lines = _sections_closed(_INSERTED.sub("0", before).split("\n"))
+    for _ in range(REPAIRS + 1):
+        text = "\n".join(lines)
+        try:
+            return yaml.load(f"{text}{cursor}{_open_brackets(text)}", Loader=yaml.BaseLoader)
+        except yaml.MarkedYAMLError as failure:
+            marks = (failure.problem_mark, failure.context_mark)
+            told = [mark.line for mark in marks if mark is not None and mark.line < len(lines) - 1]
+            written = [number for number, line in enumerate(lines[:-1]) if line.strip()]
+            if not written:
+                return None
+            lines[(told or written)[-1]] = ""
+        except (yaml.YAMLError, TypeError, ValueError, RecursionError):
+            return None
+    return None
+
+
+def _sections_closed(lines: list[str]) -> list[str]:
+    """The lines, with brackets that were left open closed before a section at the margin begins."""
+    for number in range(1, len(lines)):
+        if _SECTION.match(lines[number]):
+            lines[number - 1] += _open_brackets("\n".join(lines[:number]))
+    return lines
 
 
 def _cursors(node: Any, path: tuple[str | int, ...], beside: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:

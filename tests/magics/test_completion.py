@@ -1,9 +1,14 @@
 """Completion as JupyterLab asks for it: the whole cell and the cursor."""
 
+from collections.abc import Iterator
+
 import pytest
 from IPython.core.completer import provisionalcompleter
 
 from eulerstack import preset_index
+from eulerstack.arguments import Place, build
+from eulerstack.magics.calls import commands
+from eulerstack.parser import Parser
 from tests.magics.test_magic import SPEC, run
 
 
@@ -35,6 +40,26 @@ def test_words_of_a_call(shell, text, expected):
     assert complete(shell, text) == expected
 
 
+def every_parser(place: Place) -> Iterator[tuple[str, Parser]]:
+    """Each command of a place, those below another one too, as it is called, and what reads it."""
+    pending = [(str(place), build(place))]
+    while pending:
+        call, parser = pending.pop()
+        inner = commands(parser)
+        pending += [(f"{call} {name}", below) for name, below in inner.items()]
+        yield call, parser
+
+
+@pytest.mark.parametrize("place", [Place.LINE, Place.CELL])
+def test_every_option_and_choice_of_every_command(shell, place):
+    for call, parser in every_parser(place):
+        offered = complete(shell, f"{call} --|")
+        assert {*offered} >= {name for name in parser._option_string_actions if name.startswith("--")}, call
+        for option, action in parser._option_string_actions.items():
+            if action.choices and option.startswith("--"):
+                assert complete(shell, f"{call} {option} |") == [*map(str, action.choices)], (call, option)
+
+
 BODY = "%%eulerstack\n" + SPEC
 BODIES = {
     "%%eulerstack\nmodel:\n  d_|": ["d_model: ", "d_ff: "],
@@ -52,11 +77,33 @@ BODIES = {
     BODY.replace("{ type: attention, attention: {} }", "{ type: mamba, |"): ["mamba: "],
     "%%eulerstack\nlet: { w: {{ width }} }\nmodel:\n  max|": ["max_seq_len: "],
     "%%eulerstack\nmodel: { name: \"a{b\", vo|": ["vocab_size: "],
+    "%%eulerstack\nextends: \"arch_beginner_g|": ["arch_beginner_gpt2"],
+    "%%eulerstack\nextends: arch_beginner_g|\nmodel: {": ["arch_beginner_gpt2"],
+    BODY.replace("{ template: decoder, repeat: 2 }", "{ group: [{ template: dec|"): ["decoder"],
+    BODY.replace("{ template: decoder, repeat: 2 }", "group:\n      - template: dec|"): ["decoder"],
+    BODY.replace("- { template: decoder, repeat: 2 }", "- templ|"): ["template: "],
+    BODY.replace("{ template: decoder, repeat: 2 }", "{ group: [{ template: decoder, dep|"): ["depth_gating: "],
+    BODY.replace("repeat: 2", "override: { ffn.act|"): ["ffn.activation: "],
+    BODY.replace("repeat: 2", "override: { ffn.activation: swi|"): ["swiglu"],
+    BODY.replace("{ type: causal_lm }", "{ type: causal_lm_mtp, mtp: { head_template: d|"): ["decoder"],
+    "%%eulerstack\nexecution_modes:\n  - name: think\n    visib|": ["visible_to_user: "],
+    "%%eulerstack\nexecution_modes: [{ kv_share: fa|": ["false"],
+    "%%eulerstack\nmodel: { d_model: 64, dtype: |float32 }": ["float32", "float16", "bfloat16"],
+    BODY.replace("{ type: byte }", "{").replace("positional: rope }", "scale: 1, pos|"): ["positional: "],
+    "%%eulerstack\nmodel: [[[\nembedding: { posi|": ["positional: "],
+    "%%eulerstack\nmodel:\n  d_model\n  dtype: bf|": ["bfloat16"],
+    "%%eulerstack\nmodel: { name: \"open\nembedding:\n  posi|": ["positional: "],
+    BODY.replace("activation: swiglu }", "activation: swiglu\n    no|"): ["norm: "],
+    "%%eulerstack\n: ]\n}{\nhead:\n  logit_so|": ["logit_softcap: "],
+    "%%eulerstack\nmodel: { d_model: {{ wid|": ["width_of_model"],
+    "%%eulerstack\nlet: { w: {{width_|": ["width_of_model"],
+    "%eulerstack explain {{ width_|": ["width_of_model"],
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("text", "expected"), BODIES.items())
 def test_keys_and_values_of_the_body(shell, text, expected):
+    shell.user_ns["width_of_model"] = 64
     assert complete(shell, text) == expected
 
 
