@@ -40,6 +40,23 @@ def split_language(argv: Sequence[str]) -> tuple[str | None, list[str]]:
     return lang, rest
 
 
+def spoken(lang: str | None) -> str:
+    """The language of a call: `lang` where it was written, else the session's. Raises where the environment names one
+    that does not exist.
+    """
+    if lang is None:
+        check_environment()
+    return lang or i18n.language()
+
+
+def check_environment() -> None:
+    """Raise ValidationError where the environment names a language that does not exist."""
+    value = i18n.unknown_environment_language()
+    if value is not None:
+        known = ", ".join(i18n.LANGUAGES)
+        raise usage("unknown-language-variable", variable=i18n.VARIABLE, value=value, known=known)
+
+
 class Place(StrEnum):
     """Where a call stands, and what it is called there."""
 

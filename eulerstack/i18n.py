@@ -28,8 +28,17 @@ def language() -> str:
 
 def environment_language() -> str | None:
     """The language that the environment names, or None when it names none that exists."""
-    value = os.environ.get(VARIABLE, "").strip().lower().replace("_", "-").split("-")[0].split(".")[0]
+    value = _environment().lower().replace("_", "-").split("-")[0].split(".")[0]
     return value if value in LANGUAGES else None
+
+
+def unknown_environment_language() -> str | None:
+    """What the environment says where that names no language that exists; None where it names one, or nothing."""
+    return (_environment() or None) if environment_language() is None else None
+
+
+def _environment() -> str:
+    return os.environ.get(VARIABLE, "").strip()
 
 
 def choose(lang: str | None) -> None:

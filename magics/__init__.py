@@ -1,5 +1,6 @@
 """The notebook's face of the pipeline: `%load_ext eulerstack`, then `%%eulerstack` over a YAML cell."""
 
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ def load(shell: "InteractiveShell") -> None:
     shell.register_magics(EulerStackMagics)
     completion.add(shell)
     inspection.add(shell)
+    _tell_of_environment()
 
 
 def unload(shell: "InteractiveShell") -> None:
@@ -27,3 +29,14 @@ def unload(shell: "InteractiveShell") -> None:
     for kind in ("line", "cell"):
         shell.magics_manager.magics[kind].pop(MAGIC, None)
     api.bindings.clear()
+
+
+def _tell_of_environment() -> None:
+    """Say once that the environment names a language that does not exist; Korean is spoken then."""
+    from eulerstack.arguments import check_environment
+    from eulerstack.diagnostics import EulerStackError
+
+    try:
+        check_environment()
+    except EulerStackError as failure:
+        print(failure, file=sys.stderr)

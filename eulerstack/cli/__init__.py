@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 from eulerstack import i18n
-from eulerstack.arguments import parse, split_language, told_by
+from eulerstack.arguments import parse, split_language, spoken, told_by
 from eulerstack.cli import terminal
 from eulerstack.diagnostics import EulerStackError, error, reason
 from eulerstack.diagnostics.catalogue import CATALOGUE
@@ -150,7 +150,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     terminal.prepare()
     try:
         lang, rest = split_language(words)
-        with i18n.speaking(lang or i18n.language()):
+        with i18n.speaking(spoken(lang)):
             return _ended(rest)
     except KeyboardInterrupt:
         return INTERRUPTED

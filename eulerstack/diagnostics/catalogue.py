@@ -284,6 +284,7 @@ CATALOGUE: dict[str, Entry] = {
     "unknown-option": Entry(VALIDATION, see="eulerstack --help", call=True),
     "unknown-choice": Entry(VALIDATION, see="eulerstack --help", call=True),
     "unknown-language": Entry(VALIDATION, see="eulerstack --help", call=True),
+    "unknown-language-variable": Entry(VALIDATION, see="eulerstack --help", call=True),
     "surplus-argument": Entry(VALIDATION, see="eulerstack --help", call=True),
     "bad-call": Entry(VALIDATION, see="eulerstack --help", call=True),
     "bad-seed": Entry(VALIDATION, see="eulerstack --help", call=True),

@@ -18,13 +18,16 @@ from eulerstack.ir.totals import Totals
 from eulerstack.records import dataclass
 from eulerstack.results.cost_words import cost_facts, fit_facts, operations
 from eulerstack.results.shown import AboutSpec, html_table, short, size
-from eulerstack.results.table import Tabled, TextTable, facts_lines
+from eulerstack.results.table import NARROW, Tabled, TextTable, facts_lines
 from eulerstack.results.tissue_words import tissue_dict, tissue_facts
 
 COLUMNS = ("layer", "block", "mixer", "ffn", "norm", "params", "flops", "cache", "cache-full")
 NUMBERS = (5, 6, 7, 8)
 WORDS = (1, 2, 3, 4)
 """The columns of words, which wrap where a terminal is narrow."""
+
+NARROW_NUMBERS = ("params", "flops", "cache-full")
+"""The columns of numbers that a narrow terminal shows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,11 +120,31 @@ class Explanation(Tabled, AboutSpec):
 
     def lines(self, width: int, *, color: bool) -> list[str]:
         """Name, sizes and cost, and the folded schedule as a table."""
-        head = [_label(f"column.{column}") for column in COLUMNS]
-        rows = [self._cells(row) for row in self.rows]
-        table = TextTable(head=head, rows=rows, numbers=frozenset(NUMBERS), flexible=frozenset(WORDS))
+        table = self._table() if width >= NARROW else self._narrow_table()
         facts = facts_lines(self.model.name, self.facts(), width, color=color)
         return [*facts, "", *table.lines(width, color=color)]
+
+    def _table(self) -> TextTable:
+        head = [_label(f"column.{column}") for column in COLUMNS]
+        rows = [self._cells(row) for row in self.rows]
+        return TextTable(head=head, rows=rows, numbers=frozenset(NUMBERS), flexible=frozenset(WORDS))
+
+    def _narrow_table(self) -> TextTable:
+        """The same where a terminal is narrow: words below each other, numbers short, no cache of a single token."""
+        mixer, ffn, norm = (_label(f"column.{COLUMNS[column]}") for column in WORDS[1:])
+        first, block, *_ = (_label(f"column.{column}") for column in COLUMNS)
+        head = (first, block, f"{mixer} / {ffn} / {norm}", *(_label(f"column.{column}") for column in NARROW_NUMBERS))
+        rows = [line for row in self.rows for line in self._narrow_cells(row)]
+        return TextTable(head=head, rows=rows, numbers=frozenset({3, 4, 5}), flexible=frozenset({1, 2}))
+
+    def _narrow_cells(self, row: Row) -> Iterator[tuple[str, ...]]:
+        where, block, mixer, *below = self._cells(row)
+        if row.node is None:
+            yield (where, *[""] * 5)
+            return
+        params, cache = self.totals.per_layer[row.first], self.cost.cache.per_layer_at_seq[row.first]
+        yield where, block, mixer, short(params), operations(self.cost.flops.per_layer[row.first].prefill), size(cache)
+        yield from (("", "", words, "", "", "") for words in below[:2] if words)
 
     def html(self) -> str:
         """Header, table and drawing."""

@@ -9,15 +9,13 @@ from eulerstack import i18n
 from eulerstack.diagnostics.cells import wrap
 from eulerstack.records import dataclass
 from eulerstack.results.shown import html_table
-from eulerstack.results.table import Tabled, TextTable, bold
+from eulerstack.results.table import NARROW, Tabled, TextTable, bold
 from eulerstack.schema.describe import Description, KeyRow
 from eulerstack.schema.json_schema import json_schema
 
 COLUMNS = ("key", "type", "range", "default", "meaning")
 NESTED = " …"
 """Hangs on a key that has keys of its own to ask for."""
-NARROW = 110
-"""Cells below which a table leaves its last column too little."""
 INDENT = "    "
 
 

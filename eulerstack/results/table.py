@@ -18,6 +18,9 @@ GAP = "  "
 NARROWEST = 16
 """The flexible column is never wrapped to fewer cells than this; a narrower terminal wraps the lines itself."""
 
+NARROW = 110
+"""Cells below which a table of many columns cannot be read: it is told in another form."""
+
 _BOLD, _RESET = "\x1b[1m", "\x1b[0m"
 
 

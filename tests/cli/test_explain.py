@@ -4,9 +4,11 @@ import json
 
 import pytest
 
-from eulerstack import api, cli
+from eulerstack import api, cli, i18n
+from eulerstack.diagnostics.cells import cells
 from eulerstack.ir.cost import Workload, cost
 from eulerstack.ir.fitting import fitting
+from eulerstack.results.shown import short
 
 NAME = "arch_beginner_llama"
 LOAD = ("--seq", "2048", "--batch", "8", "--dtype", "float32")
@@ -75,6 +77,20 @@ def test_a_text_names_every_remedy(run):
     assert "24 GB (22.4 GiB)" in out
     assert "training does not fit" in out
     assert "fits with" in out
+
+
+@pytest.mark.parametrize("lang", i18n.LANGUAGES)
+@pytest.mark.parametrize("name", ["arch_expert_research", "arch_expert_kitchen_sink", "llm_16b_moe"])
+def test_a_terminal_of_eighty_cells_is_kept_and_no_number_is_cut(name, lang):
+    with i18n.speaking(lang):
+        page = api.explain(name)
+        lines = page.terminal(80, color=False).splitlines()
+    assert max(map(cells, lines)) <= 80
+    sizes = page.totals.per_layer
+    rows = [row for row in page.rows if row.node is not None]
+    told = [line for line in lines[lines.index("") + 2 :] if line.rstrip().endswith(("B", "KiB", "MiB"))]
+    assert len(told) == len(rows)
+    assert all(short(sizes[row.first]) in line.split() for row, line in zip(rows, told, strict=True))
 
 
 def test_a_notebook_shows_the_same(run):

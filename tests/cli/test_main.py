@@ -49,6 +49,19 @@ def test_korean_is_the_default(run, monkeypatch):
     assert "유효합니다" in run("validate", "small.yml", lang="ko")[1]
 
 
+def test_an_environment_that_names_no_language_is_a_wrong_call(run, monkeypatch):
+    monkeypatch.setenv(i18n.VARIABLE, "xx")
+    code, out, err = run("validate", "small.yml", lang=None)
+    assert (code, out) == (2, "")
+    assert len(err.splitlines()) == 3
+    assert "'xx'" in err
+    assert "ko, en, zh, ja, es" in err
+    assert run("validate", "small.yml", lang="en")[0] == 0
+    for value in ("", "en_US.UTF-8", "ES"):
+        monkeypatch.setenv(i18n.VARIABLE, value)
+        assert run("validate", "small.yml", lang=None)[0] == 0
+
+
 def test_the_language_ends_with_the_call(run):
     run("validate", "small.yml", lang="en")
     assert i18n.language() == "ko"

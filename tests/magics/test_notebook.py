@@ -60,3 +60,16 @@ def test_monitor_looks_at_run_directories(shell, tmp_path):
     found, _ = run(shell, f"%eulerstack monitor {tmp_path / 'run'} --out monitor")
     assert isinstance(found.result, TrainingMonitor)
     found.result.close()
+
+
+def test_an_environment_that_names_no_language_is_told_once(shell, monkeypatch, capsys):
+    monkeypatch.setenv(i18n.VARIABLE, "xx")
+    i18n.choose(None)
+    for command in ("unload_ext", "load_ext"):
+        shell.run_line_magic(command, "eulerstack")
+    told = capsys.readouterr().err
+    assert len(told.splitlines()) == 3
+    assert "'xx'" in told
+    result, _ = run(shell, "%eulerstack lang")
+    assert result.success
+    assert capsys.readouterr().err == ""
