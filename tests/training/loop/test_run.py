@@ -1,14 +1,13 @@
 import json
 import math
-import os
 import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -26,7 +25,8 @@ from eulerstack.training.loop.directory import RunDirectory, State
 from eulerstack.training.loop.held_out import HeldOut
 from eulerstack.training.loop.memory import spec_model
 from eulerstack.training.loop.run import run
-from tests.training.loop.runs import ROUTED, SERIAL, begun, compiled, told
+from tests.training.data.words import write_documents
+from tests.training.loop.runs import ROUTED, SERIAL, accelerate, begun, compiled, started, told, torchrun
 
 
 @pytest.fixture(scope="module")
@@ -263,34 +263,31 @@ def test_a_batch_that_does_not_divide(serial: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_two_processes_train_as_one_that_takes_the_same_batch_in_two_parts(serial: Path, tmp_path: Path) -> None:
-    alone = begun(serial, tmp_path / "alone" / "run", micro_batch=2)
-    run(alone.path)
-    together = begun(serial, tmp_path / "together" / "run", micro_batch=2)
-    script = tmp_path / "child.py"
-    script.write_text(CHILD, "utf-8")
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", _free_port()]
-    subprocess.run(
-        [*command, str(script), str(together.path)], check=True, env=os.environ | {"PYTHONPATH": os.getcwd()}
-    )
-    assert together.state().processes == 2
-    assert len(told(together)) == len(told(alone))
+@pytest.mark.parametrize("launch", [torchrun, accelerate], ids=["torchrun", "accelerate launch"])
+def test_two_processes_train_as_one_that_takes_the_same_batch_in_two_parts(
+    launch: Callable[..., None], serial: Path, tmp_path: Path
+) -> None:
+    """As a user types it: losses, auxiliary losses, experts' biases and weights; and resumed, the same again."""
+    data = write_documents(tmp_path / "text")
+    words = [serial, "--data", data, "--steps", 6, "--batch", 4, "--micro-batch", 2, "--length", 16, "--lr", 1e-2]
+    alone, together = RunDirectory(tmp_path / "alone"), RunDirectory(tmp_path / "together")
+    started([sys.executable, "-m", "eulerstack", "train", *words, "--run-dir", alone.path])
+    launch("-m", "eulerstack", "train", *words, "--run-dir", together.path)
+    assert (alone.state().processes, together.state().processes) == (1, 2)
+    assert len(told(together)) == len(told(alone)) > 6
     for mine, theirs in zip(told(together), told(alone), strict=True):
         assert mine.keys() == theirs.keys()
         for name in ("loss", "held_out", "grad_norm"):
             if name in mine:
                 assert mine[name] == pytest.approx(theirs[name], rel=2e-4)
+        assert mine.get("objectives", {}) == pytest.approx(theirs.get("objectives", {}), rel=2e-3)
         for name, router in theirs.get("routers", {}).items():
             assert mine["routers"][name]["load"] == pytest.approx(router["load"], abs=0.02)
+    assert all(line["objectives"]["load_balance"] > 0 for line in told(alone) if "loss" in line)
     mine, theirs = weights(together), weights(alone)
     for name in theirs:
         torch.testing.assert_close(mine[name], theirs[name], rtol=2e-3, atol=2e-4)
     biases = [name for name in theirs if name.endswith("e_score_correction_bias")]
-    assert biases
-    assert any(theirs[name].abs().max() > 0 for name in biases)
-
-
-def _free_port() -> str:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return str(listener.getsockname()[1])
+    assert len(biases) == 2
+    for name in biases:
+        assert theirs[name].abs().max() > 0
