@@ -1,6 +1,7 @@
 """What the device is, what it can do, and how much of its memory a run took."""
 
 import os
+import re
 import resource
 import sys
 
@@ -8,6 +9,8 @@ import torch
 
 PEAKS = {
     "H200": 989e12,
+    "H100 PCIe": 756e12,
+    "H100 NVL": 835e12,
     "H100": 989e12,
     "A100": 312e12,
     "L40S": 362e12,
@@ -18,7 +21,8 @@ PEAKS = {
     "RTX 4090": 165e12,
     "RTX 3090": 71e12,
 }
-"""Dense 16-bit matrix FLOP/s with fp32 accumulation, from the makers' data sheets; part of the device's name → number.
+"""Dense 16-bit matrix FLOP/s with fp32 accumulation, from the makers' data sheets, by words of the device's name; the
+first that fits counts.
 
 Not for fp32 training, and for no other device: a utilisation against a guessed peak would say nothing.
 """
@@ -33,7 +37,8 @@ def peak_flops(device: torch.device, precision: str) -> float | None:
     """What the device can do in a second in this precision, where that is known."""
     if device.type != "cuda" or precision == "fp32":
         return None
-    return next((peak for part, peak in PEAKS.items() if part in device_name(device)), None)
+    name = device_name(device)
+    return next((peak for words, peak in PEAKS.items() if re.search(rf"\b{words}\b(?! Laptop)", name)), None)
 
 
 def memory_of(device: torch.device) -> int:
