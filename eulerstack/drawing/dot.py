@@ -27,14 +27,14 @@ def to_dot(model: Model, cost: Cost | None = None, *, unfolded: bool = False) ->
     return graph.source
 
 
-def pair_to_dot(before: Model, after: Model, costs: tuple[Cost, Cost] | None = None) -> str:
+def pair_to_dot(before: Model, after: Model, costs: tuple[Cost, Cost] | None = None, *, unfolded: bool = False) -> str:
     """Two models side by side in DOT, what differs marked."""
     graph = _graph(f"{before.name} {after.name}")
     differences = marks_of(before, after)
     for side, model in enumerate((before, after)):
         sizes = Sizes.of(model, costs[side] if costs else None)
         marks, settings = differences[side]
-        picture = _Picture(model, graph, sizes, marks=marks, prefix=f"s{side}")
+        picture = _Picture(model, graph, sizes, unfolded=unfolded, marks=marks, prefix=f"s{side}")
         with picture.cluster(graph, model.name) as half:
             if settings:
                 picture.node(half, Box(title=model.name, lines=_lines(settings), mark=Mark(kind="changed")))
@@ -117,7 +117,7 @@ class _Picture:
             if isinstance(node, Parallel):
                 self._parallel(cluster, node)
             elif isinstance(node, Integrator):
-                self._runs(cluster, fold(node.body), [])
+                self._runs(cluster, self._folded(node.body), [])
 
     def _layer(self, graph: graphviz.Digraph, layer: Layer, repeat: int, entries: Sequence[int]) -> None:
         block = self.model.block(layer.block)
@@ -126,7 +126,7 @@ class _Picture:
         self.node(
             graph,
             Box(
-                title=f"{block.name} ×{repeat}" if repeat > 1 else block.name,
+                title=self._title(block.name, repeat, entries),
                 lines=(mixer_words(block.mixer), ffn_words(block.ffn), norm_words(block)),
                 color=color_of(block),
                 sizes=self.sizes.of_entry(entries[0], repeat) if entries else (),
@@ -134,6 +134,12 @@ class _Picture:
                 mark=self._mark(entries),
             ),
         )
+
+    def _title(self, name: str, repeat: int, entries: Sequence[int]) -> str:
+        """`decoder ×24`; where every layer stands by itself, with its number as `explain` counts: `17 · decoder`."""
+        if self.unfolded:
+            return f"{entries[0]} · {name}" if entries else name
+        return f"{name} ×{repeat}" if repeat > 1 else name
 
     def _mark(self, entries: Sequence[int]) -> Mark | None:
         return next((self.marks[entry] for entry in entries if entry in self.marks), None)
@@ -144,7 +150,7 @@ class _Picture:
         for stream in node.streams:
             self.last = split
             with self.cluster(cluster, stream.name) as lane:
-                self._runs(lane, fold(stream.body), [])
+                self._runs(lane, self._folded(stream.body), [])
             ends += self.last
         self.last = ends
         self.node(cluster, Box(title=f"merge: {merge_words(node.merge)}"))
@@ -179,6 +185,13 @@ class _Picture:
     def _name(self) -> str:
         self.names += 1
         return f"{self.prefix}n{self.names}"
+
+
+def repeats(schedule: Sequence[Node]) -> bool:
+    """Whether a picture folds anything of a schedule, or of the streams and steps inside it."""
+    bodies = [node.body for node in schedule if isinstance(node, Integrator)]
+    bodies += [stream.body for node in schedule if isinstance(node, Parallel) for stream in node.streams]
+    return any(run.length > 1 for run in fold(schedule)) or any(map(repeats, bodies))
 
 
 def outline(model: Model) -> str:

@@ -32,6 +32,8 @@ class Drawing:
     dot: str
     outline: str = ""
     """What it shows, in words: its alternative text."""
+    folds: bool = False
+    """Whether repeats are folded in it."""
 
     @cached_property
     def svg(self) -> str:
@@ -69,17 +71,22 @@ class Drawing:
 
 def draw(model: Model, cost: "Cost | None" = None, *, unfolded: bool = False) -> Drawing:
     """The schedule of a model as a picture, its repeats folded or not. `cost`: what it costs, where that is known."""
-    from eulerstack.drawing.dot import outline, to_dot  # `explain` needs no graphviz until somebody looks at a picture
+    from eulerstack.drawing.dot import outline, repeats, to_dot  # graphviz is loaded when somebody looks at a picture
 
-    return Drawing(name=model.name, dot=to_dot(model, cost, unfolded=unfolded), outline=outline(model))
+    folds = not unfolded and repeats(model.schedule)
+    return Drawing(name=model.name, dot=to_dot(model, cost, unfolded=unfolded), outline=outline(model), folds=folds)
 
 
-def draw_pair(before: Model, after: Model, costs: "tuple[Cost, Cost] | None" = None) -> Drawing:
-    """Two models side by side, what differs marked."""
-    from eulerstack.drawing.dot import outline, pair_to_dot
+def draw_pair(
+    before: Model, after: Model, costs: "tuple[Cost, Cost] | None" = None, *, unfolded: bool = False
+) -> Drawing:
+    """Two models side by side, what differs marked, their repeats folded or not."""
+    from eulerstack.drawing.dot import outline, pair_to_dot, repeats
 
     words = f"{outline(before)} | {outline(after)}"
-    return Drawing(name=f"{before.name} | {after.name}", dot=pair_to_dot(before, after, costs), outline=words)
+    dot = pair_to_dot(before, after, costs, unfolded=unfolded)
+    folds = not unfolded and any(repeats(model.schedule) for model in (before, after))
+    return Drawing(name=f"{before.name} | {after.name}", dot=dot, outline=words, folds=folds)
 
 
 _one_layout = Lock()

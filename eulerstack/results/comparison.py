@@ -18,6 +18,7 @@ from eulerstack.ir.nodes import Layer, Model, Node, Parallel
 from eulerstack.results.cost_words import operations
 from eulerstack.results.shown import html_table, short, size
 from eulerstack.results.table import Tabled, TextTable, bold
+from eulerstack.results.unfolding import unfoldable
 
 NUMBERS = frozenset({1, 2, 3})
 SHAPE = ("d_model", "d_ff", "n_heads", "n_kv_heads", "head_dim", "vocab_size", "max_seq_len", "dtype")
@@ -121,7 +122,8 @@ class Comparison(Tabled):
         pairs = ([cell.replace("  ", "\u2003") for cell in pair] for pair in zip_longest(*self.schedules, fillvalue=""))
         title = f"<p><b>{escape(_label('schedules'))}</b></p>"
         sizes = html_table(self._head(), self._cells(), numbers=NUMBERS)
-        return f"<div>{sizes}{title}{html_table(names, pairs)}{self.drawing.inline}</div>"
+        picture = unfoldable(self.drawing, draw_pair(*self.models, self.costs, unfolded=True))
+        return f"<div>{sizes}{title}{html_table(names, pairs)}{picture}</div>"
 
     def to_dict(self) -> dict[str, Any]:
         """For machines: `tokens`, and of each spec its name, parameters, FLOPs per token, cache, shape, mixers."""

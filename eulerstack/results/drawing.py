@@ -10,6 +10,7 @@ from eulerstack.drawing.layout import FORMATS
 from eulerstack.ir.nodes import Model
 from eulerstack.records import dataclass
 from eulerstack.results.shown import AboutSpec
+from eulerstack.results.unfolding import unfoldable
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -29,7 +30,12 @@ class Picture(AboutSpec):
     @cached_property
     def drawing(self) -> Drawing:
         """The drawing itself."""
-        return draw_pair(self.model, self.other) if self.other else draw(self.model, unfolded=self.unfolded)
+        return self._drawn(unfolded=self.unfolded)
+
+    def _drawn(self, *, unfolded: bool) -> Drawing:
+        if self.other:
+            return draw_pair(self.model, self.other, unfolded=unfolded)
+        return draw(self.model, unfolded=unfolded)
 
     @property
     def dot(self) -> str:
@@ -70,5 +76,6 @@ class Picture(AboutSpec):
         return {"name": self.drawing.name, "dot": self.dot}
 
     def html(self) -> str:
-        """The picture inline, or the DOT text where nothing can lay it out."""
-        return self.drawing._repr_html_()
+        """The picture inline, to be unfolded where it is folded, or the DOT text where nothing can lay it out."""
+        unfolding = "" if self.unfolded else unfoldable(self.drawing, self._drawn(unfolded=True))
+        return unfolding or self.drawing._repr_html_()

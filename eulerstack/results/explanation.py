@@ -20,6 +20,7 @@ from eulerstack.results.cost_words import cost_facts, fit_facts, operations
 from eulerstack.results.shown import AboutSpec, html_table, short, size
 from eulerstack.results.table import NARROW, Tabled, TextTable, facts_lines
 from eulerstack.results.tissue_words import tissue_dict, tissue_facts
+from eulerstack.results.unfolding import unfoldable
 
 COLUMNS = ("layer", "block", "mixer", "ffn", "norm", "params", "flops", "cache", "cache-full")
 NUMBERS = (5, 6, 7, 8)
@@ -148,7 +149,8 @@ class Explanation(Tabled, AboutSpec):
 
     def html(self) -> str:
         """Header, table and drawing."""
-        return f"<div>{self.tables()}{self.drawing.inline}</div>"
+        picture = unfoldable(self.drawing, draw(self.model, self.cost, unfolded=True))
+        return f"<div>{self.tables()}{picture}</div>"
 
     def tables(self) -> str:
         """Header and table as HTML."""

@@ -13,6 +13,7 @@ from eulerstack.drawing.boxes import MARKS, SHAPES
 from eulerstack.ir import count
 from eulerstack.ir.caches import cache_bytes
 from eulerstack.ir.cost import cost
+from eulerstack.results.unfolding import unfoldable
 from tests.runtime.models.building import to_ir
 from tests.runtime.models.layers import attention, hyper, layer, mamba, moe
 from tests.runtime.models.sections import columns, gated, integrator, spec, streams
@@ -143,7 +144,25 @@ def test_columns_and_their_edges():
 def test_an_unfolded_picture_has_every_layer():
     model = to_ir(spec({"a": layer()}, [{"template": "a", "repeat": 5}]))
     assert words(draw(model)).count("a ×5") == 1
-    assert words(draw(model, unfolded=True)).count("a") == 5
+    assert [word for word in words(draw(model, unfolded=True)) if "· a" in word] == [f"{n} · a" for n in range(5)]
+    pair = draw_pair(model, model, unfolded=True)
+    assert [word for word in words(pair) if "· a" in word].count("4 · a") == 2
+
+
+def test_a_picture_opens_without_a_script_and_only_where_something_is_folded():
+    model = to_ir(spec({"a": layer()}, [{"template": "a", "repeat": 5}]))
+    folded, unfolded = draw(model), draw(model, unfolded=True)
+    page = unfoldable(folded, unfolded)
+    outer, inner = page.split("</summary>")
+    assert folded.svg in outer
+    assert unfolded.svg in inner
+    assert "<details" in outer
+    assert "script" not in page
+    single = to_ir(spec({"a": layer()}, [{"template": "a"}]))
+    assert unfoldable(draw(single), draw(single, unfolded=True)) == draw(single).inline
+    inside = to_ir(spec({"a": layer()}, [integrator("ode_euler", steps=2, body=[{"template": "a", "repeat": 2}])]))
+    assert draw(inside).folds
+    assert not draw(inside, unfolded=True).folds
 
 
 def test_two_models_side_by_side_with_what_differs_marked():
