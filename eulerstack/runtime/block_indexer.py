@@ -103,7 +103,8 @@ class BlockIndexer(nn.Module):
         """Turned by the first `rotated`/2 of the attention's frequencies."""
         if not angles or not self.rotated:
             return x_BHTD
-        cos_BTR, sin_BTR = (angle[..., : self.rotated // 2].repeat(1, 1, 2) for angle in angles)
+        pairs = self.rotated // 2
+        cos_BTR, sin_BTR = (torch.cat([half[..., :pairs] for half in angle.chunk(2, -1)], -1) for angle in angles)
         return rotate(x_BHTD, cos_BTR, sin_BTR, self.interleaved)
 
 

@@ -78,13 +78,14 @@ class RotaryEmbedding(nn.Module):
     @torch.no_grad()
     @dynamic_rope_update
     def forward(self, x: torch.Tensor, position_ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """cos and sin `[B, T, D]` in the dtype of `x`, for `position_ids` `[B, T]`."""
+        """cos and sin `[B, T, D]` in the dtype of `x`, for `position_ids` `[B, T]`, for both halves of a head.
+
+        The first half of sin is negative, so that no layer has to negate: x turns to x · cos + (x's halves exchanged)
+        · sin, to the bit what (−x₂, x₁) · sin would give.
+        """
         angles = position_ids[..., None].float() * self.inv_freq.to(x.device, torch.float)
-        angles = torch.cat((angles, angles), dim=-1)
-        return (
-            (angles.cos() * self.attention_scaling).to(x.dtype),
-            (angles.sin() * self.attention_scaling).to(x.dtype),
-        )
+        cos, sin = ((turned * self.attention_scaling).to(x.dtype) for turned in (angles.cos(), angles.sin()))
+        return torch.cat((cos, cos), dim=-1), torch.cat((-sin, sin), dim=-1)
 
 
 def count_positions(hidden_states: torch.Tensor, attention_mask: torch.Tensor | None, past_key_values) -> torch.Tensor:
@@ -101,6 +102,7 @@ def rotate(
 ) -> torch.Tensor:
     """Turn the last R features of each head by its position's angles, the others stay.
 
+    cos and sin as `RotaryEmbedding` gives them: each for both halves of the R features, sin negative in the first.
     Pairs are the i-th of the R features' two halves (Llama), or with `interleaved` neighbours (DeepSeek).
     """
     width = cos_BTR.shape[-1]
@@ -108,13 +110,12 @@ def rotate(
     whole = width == x_BHTD.shape[-1]
     turned = x_BHTD if whole else x_BHTD[..., -width:]
     if interleaved:
-        cos, sin = cos_B1TR[..., : width // 2], sin_B1TR[..., : width // 2]
+        cos, sin = cos_B1TR[..., : width // 2], sin_B1TR[..., width // 2 :]
         first, second = turned[..., 0::2], turned[..., 1::2]
         turned = torch.stack((first * cos - second * sin, second * cos + first * sin), dim=-1).flatten(-2)
     else:
-        first, second = turned.chunk(2, dim=-1)
         # Both products rounded by themselves, as published models have them: a fused multiply-add differs.
-        turned = turned * cos_B1TR + torch.cat((-second, first), dim=-1) * sin_B1TR
+        turned = turned * cos_B1TR + turned.roll(width // 2, -1) * sin_B1TR
     return turned if whole else torch.cat((x_BHTD[..., :-width], turned), dim=-1)
 
 
