@@ -1,4 +1,4 @@
-"""A JupyterLab with directories of its own, and Debian's Chromium: what a user of a notebook has.
+"""JupyterLab and Notebook 7 with directories of their own, and Debian's Chromium: what a user of a notebook has.
 
 Where Chromium is missing these tests fail: `.ci/run` installs it.
 """
@@ -13,6 +13,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
@@ -28,8 +29,12 @@ PATIENCE = 5
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run", "--disable-sync"]
 
 
+FRONTS = {"lab": "lab/workspaces/auto-{name}/tree/{name}.ipynb?reset", "notebook": "notebooks/{name}.ipynb"}
+"""Where the server that serves both opens a notebook in JupyterLab and in Notebook 7."""
+
+
 @pytest.fixture(scope="session")
-def lab(tmp_path_factory) -> Iterator["Lab"]:
+def server(tmp_path_factory) -> Iterator["Server"]:
     root = tmp_path_factory.mktemp("lab")
     (root / "notebooks").mkdir()
     port = _free_port()
@@ -38,38 +43,58 @@ def lab(tmp_path_factory) -> Iterator["Lab"]:
     options = ["--no-browser", "--allow-root", f"--port={port}", "--IdentityProvider.token=", "--LabApp.news_url=None"]
     command = [sys.executable, "-m", "jupyterlab", *options, f"--ServerApp.root_dir={root / 'notebooks'}"]
     with open(root / "log", "wb") as log:
-        server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     try:
-        _wait_for(f"http://127.0.0.1:{port}/api", server, root / "log")
+        _wait_for(f"http://127.0.0.1:{port}/api", process, root / "log")
         with sync_playwright() as playwright:
             executable = shutil.which("chromium") or shutil.which("chromium-browser")
             expect.set_options(timeout=20_000)
             browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
-            yield Lab(browser, root / "notebooks", f"http://127.0.0.1:{port}")
+            yield Server(browser, root / "notebooks", f"http://127.0.0.1:{port}")
             browser.close()
     finally:
-        server.terminate()
-        server.wait(timeout=30)
+        process.terminate()
+        process.wait(timeout=30)
+
+
+@pytest.fixture(params=FRONTS)
+def lab(request: pytest.FixtureRequest, server: "Server") -> "Lab":
+    """JupyterLab, and Notebook 7."""
+    return Lab(server, request.param)
+
+
+@dataclass(frozen=True)
+class Server:
+    """What both front ends share."""
+
+    browser: Browser
+    folder: Path
+    address: str
 
 
 class Lab:
-    """Notebooks opened in a browser."""
+    """Notebooks opened in a browser, in the front end `front`."""
 
-    def __init__(self, browser: Browser, folder: Path, address: str):
-        self.browser, self.folder, self.address = browser, folder, address
+    def __init__(self, server: Server, front: str):
+        self.browser, self.folder, self.address = server.browser, server.folder, server.address
+        self.front = front
 
     def open(self, name: str, *cells: str) -> "Notebook":
         """A new notebook with these cells, none of them run."""
         notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
         notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-        nbformat.write(notebook, self.folder / f"{name}.ipynb")
+        nbformat.write(notebook, self.path(name))
         return self.reopen(name)
+
+    def path(self, name: str) -> Path:
+        """Where a notebook lies: each front end has its own."""
+        return self.folder / f"{name}-{self.front}.ipynb"
 
     def reopen(self, name: str) -> "Notebook":
         """The notebook as it was saved."""
         page = self.browser.new_page(viewport={"width": 1500, "height": 2400})
         page.set_default_timeout(START * 1000)
-        page.goto(f"{self.address}/lab/workspaces/auto-{name}/tree/{name}.ipynb?reset")
+        page.goto(f"{self.address}/{FRONTS[self.front].format(name=self.path(name).stem)}")
         page.locator(".jp-Notebook").wait_for()
         page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").first.wait_for()
         return Notebook(page)
@@ -109,6 +134,18 @@ class Notebook:
         yes = self.page.locator(".jp-Dialog button.jp-mod-accept")
         if yes.count():
             yes.first.click()
+
+    def help_at_the_cursor(self) -> Locator:
+        """Ask with Shift+Tab; gives the tooltip."""
+        self.page.keyboard.press("Shift+Tab")
+        return self.page.locator(".jp-Tooltip")
+
+    def save(self) -> None:
+        """Save, and wait until it is saved."""
+        with self.page.expect_response(
+            lambda answer: answer.request.method == "PUT" and "/api/contents/" in answer.url
+        ):
+            self.page.keyboard.press("Control+s")
 
     def close(self) -> None:
         """Close the tab."""

@@ -1,4 +1,4 @@
-"""A user's way through a notebook, in a real JupyterLab in Chromium."""
+"""A user's way through a notebook, in a real JupyterLab and a real Notebook 7 in Chromium."""
 
 import re
 
@@ -19,13 +19,21 @@ def test_from_an_empty_notebook_to_a_compiled_model(lab: Lab):
     notebook.run(0)
     notebook.write(1, f"%%eulerstack --out mine\n{SPEC}")
     shown = notebook.run(1)
-    expect(shown.locator("svg[role=img]")).to_be_visible()
+    folded, unfolded = shown.locator("summary svg[role=img]"), shown.locator("details > div svg[role=img]")
+    expect(folded).to_be_visible()
+    shown.locator("summary").press("Enter")
+    expect(unfolded).to_be_visible()
+    expect(unfolded).to_contain_text("1 · decoder")
+    expect(folded).to_be_hidden()
+    shown.locator("summary").click()
+    expect(folded).to_be_visible()
+    expect(unfolded).to_be_hidden()
     expect(shown.first).to_contain_text("gated_mlp")
-    notebook.write(2, "%eulerstack compile mine --output-dir mine --out compiled")
+    notebook.write(2, f"%eulerstack compile mine --output-dir mine-{lab.front} --out compiled")
     expect(notebook.run(2).last).to_contain_text("model.safetensors")
     notebook.write(3, "sorted(file.name for file in compiled.path.iterdir())[:3]")
     expect(notebook.run(3).last).to_contain_text("README.md")
-    assert (lab.folder / "mine" / "config.json").is_file()
+    assert (lab.folder / f"mine-{lab.front}" / "config.json").is_file()
     notebook.close()
 
 
@@ -44,6 +52,20 @@ def test_completion_in_the_body(lab: Lab):
     notebook.page.keyboard.press("Tab")
     offered.filter(has_text="bfloat16").click()
     expect(notebook.cell(1).locator(".cm-content")).to_contain_text("dtype: bfloat16")
+    notebook.close()
+
+
+def test_help_at_the_cursor(lab: Lab):
+    notebook = lab.open("help", LOAD, "", "len")
+    notebook.run(0)
+    notebook.write(1, "%%eulerstack\nmodel:\n  dtype: bfloat16")
+    told = notebook.help_at_the_cursor()
+    expect(told).to_contain_text("float32 | float16 | bfloat16")
+    expect(told).to_contain_text("%eulerstack schema model.dtype")
+    expect(told.locator("b")).to_have_text("model.dtype")
+    notebook.page.keyboard.press("Escape")
+    notebook.write(2, "")
+    expect(notebook.help_at_the_cursor()).to_contain_text("Return the number of items in a container")
     notebook.close()
 
 
@@ -114,9 +136,8 @@ def test_a_notebook_opened_again_without_its_kernel_shows_the_static_form(lab: L
     notebook.run(1)
     page = notebook.page
     expect(page.get_by_text("57 of 57 presets")).to_be_visible()
-    page.keyboard.press("Control+s")
-    expect(page.locator(".jp-mod-dirty")).to_have_count(0)
+    notebook.save()
     notebook.close()
-    saved = (lab.folder / "static.ipynb").read_text("utf-8")
+    saved = lab.path("static").read_text("utf-8")
     assert "arch_beginner_llama" in saved
     assert "<svg" in saved
