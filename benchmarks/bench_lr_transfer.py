@@ -6,7 +6,11 @@ One seed; the held-out loss in nats is of 32 rows. Goal: under μP the best rate
 grid of the best at width 64. The standard parametrisation stands beside it for comparison.
 """
 
+import argparse
+import json
 import sys
+import tempfile
+from pathlib import Path
 
 import torch
 
@@ -40,10 +44,16 @@ def model(scaling: dict, width: int) -> Model:
     return at_width(lowered(plain, "transfer"), width)
 
 
-def losses(scaling: dict, width: int) -> Losses:
-    """One run at every rate."""
-    wide = model(scaling, width)
-    return {exponent: learn(wide, TASK, PLAN, lr=2.0**exponent, seed=SEED).score for exponent in EXPONENTS}
+def losses(name: str, width: int, runs: Path) -> Losses:
+    """One run at every rate, those in `runs` not again."""
+    wide = model(SCALINGS[name], width)
+    found = {}
+    for exponent in EXPONENTS:
+        kept = runs / f"{name}-{width}-{PLAN.steps}x{PLAN.batch}x{TASK.length}-{SEED}-2^{exponent}.json"
+        if not kept.exists():
+            kept.write_text(json.dumps(learn(wide, TASK, PLAN, lr=2.0**exponent, seed=SEED).score))
+        found[exponent] = json.loads(kept.read_text())
+    return found
 
 
 def best(found: Losses) -> int:
@@ -57,26 +67,32 @@ def show(name: str, width: int, found: Losses) -> None:
     print(f"{name:>9} {width:>5} {' '.join(f'{cell:>7}' for cell in cells)}", flush=True)
 
 
-def shift(name: str, scaling: dict) -> int:
+def shift(name: str, runs: Path) -> int:
     """Print a row for each width; how many steps of the grid lie between the best rates of the narrowest and widest."""
     found = []
     for width in WIDTHS:
-        found.append(losses(scaling, width))
+        found.append(losses(name, width, runs))
         show(name, width, found[-1])
     return best(found[-1]) - best(found[0])
 
 
 def main() -> int:
     """Print a table of losses for each parametrisation, * at the best; 0 when the goal is met."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=Path, help="a directory that keeps the scores, so that a broken study goes on")
+    parser.add_argument("--only", choices=SCALINGS, help="train under this parametrisation, to be kept")
+    asked = parser.parse_args()
     torch.set_num_threads(1)
     print(f"held-out loss by rate; {PLAN.steps} steps of {PLAN.batch} rows of {TASK.length} bytes, seed {SEED}")
     head = (f"2^{exponent} " for exponent in EXPONENTS)
     print(f"{'scaling':>9} {'width':>5} {' '.join(f'{cell:>7}' for cell in head)}", flush=True)
-    moved = {name: shift(name, scaling) for name, scaling in SCALINGS.items()}
+    with tempfile.TemporaryDirectory() as parent:
+        runs = asked.runs or Path(parent)
+        runs.mkdir(exist_ok=True)
+        moved = {name: shift(name, runs) for name in ([asked.only] if asked.only else SCALINGS)}
     for name, steps in moved.items():
-        ends = f"from width {WIDTHS[0]} to {WIDTHS[-1]}"
-        print(f"{name}: {ends} the best rate moves by {steps:+d} steps of the grid")
-    return 0 if abs(moved["mup"]) <= 1 else 1
+        print(f"{name}: from width {WIDTHS[0]} to {WIDTHS[-1]} the best rate moves by {steps:+d} steps of the grid")
+    return 0 if abs(moved.get("mup", 0)) <= 1 else 1
 
 
 if __name__ == "__main__":
