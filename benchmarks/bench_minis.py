@@ -77,7 +77,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as parent:
         found = api.ablate(Source("bench_minis.yml", dump(STUDY)), run_dir=kept or parent, report=tell)
     rates, seeds = (", ".join(map(str, STUDY[key])) for key in ("lr", "seeds"))
-    print(f"learning rates {rates}; seeds {seeds}; batches of {BATCH}\n")
+    minutes = sum(run.score.seconds for run in found.findings.runs if run.score) / 60
+    print(f"learning rates {rates}; seeds {seeds}; batches of {BATCH}; {minutes:.0f} minutes of training in all\n")
     shown = Ablation(replace(found.findings, directory=""))
     print("\n".join(shown.lines(WIDTH, color=False)))
     return 0 if held(found) else 1

@@ -11,7 +11,6 @@ import platform
 import re
 import subprocess
 import sys
-import time
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -23,7 +22,7 @@ RECORDS = HERE.parent / "docs" / "measured"
 
 def run(script: Path, options: list[str], recorded: bool) -> int:
     """Run one, its output shown as it comes; its exit code."""
-    started, load = time.perf_counter(), os.getloadavg()[0]
+    load = os.getloadavg()[0]
     command = [sys.executable, "-u", str(script), *options]
     lines = []
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
@@ -35,7 +34,6 @@ def run(script: Path, options: list[str], recorded: bool) -> int:
         record = {
             "met": child.returncode == 0,
             "date": datetime.now(UTC).date().isoformat(),
-            "minutes": round((time.perf_counter() - started) / 60, 1),
             "load": round(load, 1),
             "threads": threads(script),
             **machine(),
