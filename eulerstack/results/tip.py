@@ -58,11 +58,11 @@ def schema_tip(place: Description) -> Tip:
     """What the language says at a path: of a key its type, range and default, of a section its keys."""
     row = place.rows[0] if len(place.rows) == 1 and place.rows[0].path == place.path else None
     if row is None:
-        facts, keys = "", (f"{_label('column.key')}: {', '.join(key.name for key in place.rows)}",)
+        facts, keys = "", [f"{_label('column.key')}: {', '.join(key.name for key in place.rows)}"]
     else:
         default = default_words(row)
         told = default if row.required or not default else f"{_label('column.default')}: {default}"
-        facts, keys = " · ".join(filter(None, (row.type, row.range, told))), ()
+        facts, keys = " · ".join(filter(None, (row.type, row.range, told))), []
     source = (f"{_label('source')}: {place.source}",) if place.source else ()
     return Tip(
         title=place.path or "EulerStack YAML",
