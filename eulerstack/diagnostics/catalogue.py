@@ -311,6 +311,8 @@ CATALOGUE: dict[str, Entry] = {
     "data-unreadable": Entry(VALIDATION, see="eulerstack data --help", call=True),
     "data-line": Entry(VALIDATION, see="eulerstack data --help", call=True),
     "data-column": Entry(VALIDATION, see="eulerstack data --help", call=True),
+    "data-config": Entry(VALIDATION, see="eulerstack data --help", call=True),
+    "data-split": Entry(VALIDATION, see="eulerstack data --help", call=True),
     "data-unavailable": Entry(COMPILE, see="eulerstack data --help", call=True),
     "data-needs": Entry(COMPILE, see="eulerstack data --help", call=True),
     "data-vocabulary": Entry(COMPATIBILITY, see="eulerstack data --help"),

@@ -6,6 +6,7 @@ A source gives whole documents in a fixed order, and a digest of what it holds, 
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +21,8 @@ from eulerstack.training.corpus import STANDARD_LIBRARY, standard_library_files
 TEXT_COLUMN = "text"
 PARQUET = ".parquet"
 JSON_LINES = (".jsonl", ".ndjson")
+_FILE = re.compile(r"\.[A-Za-z]{1,8}$|/.*/")
+"""How a file's name ends, or a path of more parts than a dataset's name has."""
 SNIFFED = 8192
 """Bytes at a file's start that tell whether it is text."""
 
@@ -47,10 +50,16 @@ def open_source(name: str, column: str | None = None) -> Source:
     path = Path(name)
     if name.strip() and path.exists():
         return _of_files(name, _files(path), column)
-    if path.suffix or name.startswith((".", os.sep)) or not name.strip():
+    if _is_path(name):
         close = nearest(name, [STANDARD_LIBRARY])
         raise error("data-missing", params={"name": name, "nearest": close}, fix="fix_nearest" if close else "fix")
     return _of_hub(name, column)
+
+
+def _is_path(name: str) -> bool:
+    """Whether a name that is no file means one, and no dataset; names and configurations of these have dots too."""
+    repository = name.partition(":")[0]
+    return bool(not name.strip() or name.startswith((".", os.sep)) or _FILE.search(repository))
 
 
 def _of_files(name: str, files: list[Path], column: str | None) -> Source:
@@ -151,7 +160,7 @@ def _rows_of_parquet(path: Path, column: str | None) -> Iterator[str]:
 
 
 def _of_hub(name: str, column: str | None) -> Source:
-    """The `train` split of a dataset on the hub, or the only one it has."""
+    """The `train` split of a dataset on the hub, or the only one it has; no other is read."""
     _need("datasets")
     import datasets
 
@@ -159,12 +168,29 @@ def _of_hub(name: str, column: str | None) -> Source:
     try:
         loaded = datasets.load_dataset(path, config or None)
     except Exception as failure:  # whatever a dataset's files, the hub and the network can raise
+        known = _configurations(path) if isinstance(failure, ValueError) else []
+        if known and config not in known:
+            raise error("data-config", params={"name": path, "known": ", ".join(known)}) from failure
         raise error("data-unavailable", params={"name": name, "reason": reason(failure)}) from failure
-    split = loaded["train"] if "train" in loaded else next(iter(loaded.values()))
-    features = {key: "" for key, feature in split.features.items() if getattr(feature, "dtype", "") == "string"}
+    names = ["train"] if "train" in loaded else list(loaded)
+    if len(names) > 1:
+        raise error("data-split", params={"name": name, "known": ", ".join(names)})
+    split = loaded[names[0]]
+    kinds = {key: getattr(feature, "dtype", "") for key, feature in split.features.items()}
+    features = {key: "" for key, kind in kinds.items() if kind in ("string", "large_string")}
     wanted = _text_column(name, features, column)
     digest = hashlib.blake2b(f"{split._fingerprint} {wanted}".encode(), digest_size=20).hexdigest()
     return Source(name, digest, split.dataset_size or 0, lambda: (row[wanted] for row in split if row[wanted]))
+
+
+def _configurations(path: str) -> list[str]:
+    """The names of a dataset's configurations, none where they cannot be asked for."""
+    import datasets
+
+    try:
+        return list(datasets.get_dataset_config_names(path))
+    except Exception:  # whatever hinders that; what hindered loading is told
+        return []
 
 
 def _need(package: str) -> None:
