@@ -116,9 +116,12 @@ def test_a_slider_of_the_editor_changes_the_model(lab: Lab):
     text, numbers = page.locator(".eulerstack-yaml textarea"), page.locator(".jp-OutputArea table.eulerstack")
     expect(numbers).to_be_visible()
     before, yaml = numbers.inner_text(), text.input_value()
-    handle = page.locator(".noUi-handle").first
-    handle.focus()
-    handle.press("ArrowRight")
+    if lab.front == "lab":
+        handle = page.locator(".noUi-handle").first
+        handle.focus()
+        handle.press("ArrowRight")
+    else:  # in Notebook 7 the arrow keys do not move a slider
+        page.locator(".noUi-base").first.click()
     page.wait_for_function("([element, old]) => element.value !== old", arg=[text.element_handle(), yaml])
     expect(numbers).not_to_have_text(before)
     assert notebook.run(2).last.inner_text().endswith("False)")
