@@ -56,7 +56,7 @@ golden: setup  ## write tests/golden anew; read the diff before you commit it
 notebooks: setup  ## build the tutorials from tutorials/sources and execute them
 	$(BIN)/python tutorials/build.py --execute
 
-bench: setup  ## measure the claims about speed, each against a peer
+bench: setup  ## measure the claims about speed, each against a peer, and about learning (hours)
 	$(BIN)/python benchmarks/run.py
 
 docs: setup  ## write docs/ (command line and language reference) from the program itself

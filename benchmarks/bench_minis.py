@@ -7,9 +7,9 @@ best rate.
 
 It is too small to say which mini is the better model: 41,000 bytes of text and 1,280 rows are where learning begins, no
 twin is done with either task, a twin of 64 channels keeps its mini's pattern and nothing of its proportions, two seeds
-give no significance, and two rates no certainty that the best was among them. It says that all nine learn from the
-first steps on, how soon, and at what cost. Goal: every run ends with a score, at sizes within 1.1 times each other, and
-every twin predicts text better than the frequencies of its bytes do.
+give no significance, and of two rates the best is always at an edge. It says how soon each begins to learn.
+Goal: every run ends with a score, at sizes within 1.1 times each other, and every twin predicts text better than the
+frequencies of its bytes do.
 """
 
 import argparse

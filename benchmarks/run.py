@@ -22,7 +22,6 @@ RECORDS = HERE.parent / "docs" / "measured"
 
 def run(script: Path, options: list[str], recorded: bool) -> int:
     """Run one, its output shown as it comes; its exit code."""
-    load = os.getloadavg()[0]
     command = [sys.executable, "-u", str(script), *options]
     lines = []
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
@@ -34,7 +33,6 @@ def run(script: Path, options: list[str], recorded: bool) -> int:
         record = {
             "met": child.returncode == 0,
             "date": datetime.now(UTC).date().isoformat(),
-            "load": round(load, 1),
             "threads": threads(script),
             **machine(),
             "output": lines,

@@ -1,11 +1,14 @@
-"""Writes the reference from the program itself: `docs/<lang>/cli.md` and `docs/<lang>/language.md`.
+"""Writes the reference from the program itself, `docs/<lang>/cli.md` and `language.md`, and the page of measurements.
 
-Nothing in them is written by hand: the help texts are the parser's, the language's keys are the schema's.
+Nothing in the reference is written by hand: the help texts are the parser's, the language's keys are the schema's.
+`measured.md` is `docs/pages/measured.<lang>.md` with what `benchmarks/run.py --record` kept in place of `{{ NAME }}`.
 """
 
 import argparse
 import io
+import json
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import redirect_stdout, suppress
 from pathlib import Path
@@ -16,6 +19,14 @@ from eulerstack.schema.describe import Description, describe
 HERE = Path(__file__).resolve().parent
 LANGUAGES = ("ko", "en")
 WIDTH = "100"
+FACTS = {
+    "ko": "{date} · {processor}, 코어 {cores}개 · {threads} · Python {python}, torch {torch}, "
+    "transformers {transformers} · 목표 {verdict} · `python benchmarks/run.py {name}`",
+    "en": "{date} · {processor}, {cores} cores · {threads} · Python {python}, torch {torch}, "
+    "transformers {transformers} · goal {verdict} · `python benchmarks/run.py {name}`",
+}
+VERDICTS = {"ko": ("못 미침", "달성"), "en": ("missed", "met")}
+THREADS = {"ko": "스레드 {threads}개", "en": "threads: {threads}"}
 
 
 def cli() -> str:
@@ -71,6 +82,20 @@ def _line(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
+def measured(lang: str) -> str:
+    """The page of measurements. Raises OSError for a benchmark that it names and that was not recorded."""
+    page = (HERE / "pages" / f"measured.{lang}.md").read_text("utf-8")
+    return re.sub(r"\{\{ (\w+) \}\}", lambda found: _recorded(found.group(1), lang), page)
+
+
+def _recorded(name: str, lang: str) -> str:
+    """Where, when and how a benchmark was run, and what it printed."""
+    record = json.loads((HERE / "measured" / f"{name}.json").read_text("utf-8"))
+    threads, verdict = THREADS[lang].format(**record), VERDICTS[lang][record["met"]]
+    facts = FACTS[lang].format(**record | {"threads": threads, "verdict": verdict, "name": name})
+    return "\n".join([facts, "", "```", *record["output"], "```"])
+
+
 def render() -> dict[Path, str]:
     """Every file of the reference and its text."""
     files = {}
@@ -78,6 +103,7 @@ def render() -> dict[Path, str]:
         with i18n.speaking(lang):
             files[HERE / lang / "cli.md"] = cli()
             files[HERE / lang / "language.md"] = language()
+        files[HERE / lang / "measured.md"] = measured(lang)
     return files
 
 
