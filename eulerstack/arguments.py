@@ -287,6 +287,11 @@ def _monitor(parser: Parser, _: Place) -> None:
     _option(parser, "root.out", "--out", metavar="NAME")
 
 
+def _play(parser: Parser, place: Place) -> None:
+    _spec(parser, place)
+    _flag(parser, "play.twin", "--twin")
+
+
 def _lang(parser: Parser, _: Place) -> None:
     choices = "|".join(i18n.LANGUAGES)
     parser.add_argument("language", nargs="?", choices=i18n.LANGUAGES, metavar=choices, help=_text("lang.language"))
@@ -304,11 +309,11 @@ _ABOUT_A_SPEC: dict[str, Callable[[Parser, Place], None]] = {
     "coord-check": _coord_check,
 }
 _ABOUT_OTHER_THINGS = {"watch": _watch, "ablate": _ablate, "import": _import, "schema": _schema, "presets": _presets}
-_FOR_NOTEBOOKS = {"browse": _browse, "edit": _edit, "monitor": _monitor, "lang": _lang}
+_FOR_NOTEBOOKS = {"browse": _browse, "edit": _edit, "monitor": _monitor, "play": _play, "lang": _lang}
 COMMANDS = {
     Place.SHELL: _ABOUT_A_SPEC | _ABOUT_OTHER_THINGS | {"demo": _demo},
     Place.LINE: _ABOUT_A_SPEC | _ABOUT_OTHER_THINGS | _FOR_NOTEBOOKS,
-    Place.CELL: {"show": _show} | _ABOUT_A_SPEC | {"edit": _edit, "ablate": _ablate},
+    Place.CELL: {"show": _show} | _ABOUT_A_SPEC | {"edit": _edit, "play": _play, "ablate": _ablate},
 }
 """The commands of each place, in the order of `--help`."""
 

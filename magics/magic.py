@@ -18,7 +18,7 @@ from eulerstack.parser import usage
 from eulerstack.results.shown import AboutSpec
 
 MAGIC = "eulerstack"
-NOTEBOOK = ("browse", "edit", "monitor", "lang")
+NOTEBOOK = ("browse", "edit", "monitor", "play", "lang")
 """The commands that only a notebook has."""
 CELL_NAME = "<cell>"
 MAGIC_LINE = "<line>"

@@ -4,7 +4,7 @@ from argparse import Namespace
 from typing import Any
 
 from eulerstack import api, i18n
-from eulerstack.widgets import PresetBrowser, SpecEditor, TrainingMonitor
+from eulerstack.widgets import Playground, PresetBrowser, SpecEditor, TrainingMonitor
 
 
 def _browse(_: Namespace, __: None) -> PresetBrowser:
@@ -19,6 +19,10 @@ def _monitor(call: Namespace, _: None) -> TrainingMonitor:
     return TrainingMonitor(*call.runs)
 
 
+def _play(call: Namespace, spec: api.Ref) -> Playground:
+    return Playground(spec, twin=call.twin)
+
+
 def _lang(call: Namespace, _: None) -> None:
     """Speak this language from now on; without one, tell which is spoken."""
     if call.language:
@@ -26,4 +30,4 @@ def _lang(call: Namespace, _: None) -> None:
     print(call.language or i18n.language())
 
 
-NOTEBOOK_ACTIONS: dict[str, Any] = {"browse": _browse, "edit": _edit, "monitor": _monitor, "lang": _lang}
+NOTEBOOK_ACTIONS: dict[str, Any] = {"browse": _browse, "edit": _edit, "monitor": _monitor, "play": _play, "lang": _lang}

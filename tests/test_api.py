@@ -11,8 +11,8 @@ from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 import eulerstack
 from eulerstack import api, preset_index
 from eulerstack.diagnostics import EulerStackError, Source
+from eulerstack.training.writer import kept_bytes
 from tests.presets.selection import marked
-from tests.runtime.caches import kept_bytes
 
 SPEC = api.preset("llm_0p1b_simple").source.text
 TOKENS = 40

@@ -56,7 +56,7 @@ def run(call: Namespace) -> int:
 
 def _trained(console: Console, directory: Path, call: Namespace) -> tuple[State, str]:
     """How the run came out, and what its model writes. The run's own directory is gone then."""
-    from eulerstack.training.sample import sample
+    from eulerstack.training.writer import sample
 
     options = {"minutes": call.seconds / 60, "length": LENGTH, "lr": RATE, "seed": call.seed}
     with TemporaryDirectory(prefix="eulerstack-demo-") as scratch:

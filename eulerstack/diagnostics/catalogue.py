@@ -328,6 +328,8 @@ CATALOGUE: dict[str, Entry] = {
     "run-busy": Entry(VALIDATION, see="eulerstack watch --help", call=True),
     "model-foreign": Entry(VALIDATION, see="eulerstack train --help", call=True),
     "tokenizer-missing": Entry(VALIDATION, see="eulerstack train --help", call=True),
+    "prompt-length": Entry(VALIDATION, see="eulerstack explain --help", call=True),
+    "generation-failed": Entry(COMPILE, see="eulerstack compile --help", call=True),
     "batch-uneven": Entry(VALIDATION, see="eulerstack train --help", call=True),
     "rows-too-long": Entry(VALIDATION, see="eulerstack train --help", call=True),
     "several-budgets": Entry(VALIDATION, see="eulerstack train --help", call=True),

@@ -6,7 +6,7 @@ import pytest
 
 from eulerstack import api
 from eulerstack.results.training_run import TrainingRun
-from eulerstack.training import sample
+from eulerstack.training import writer
 from eulerstack.training.loop.directory import RunDirectory, State
 from eulerstack.training.loop.settings import Options, settings_for
 
@@ -25,4 +25,4 @@ def without_training(monkeypatch: pytest.MonkeyPatch) -> None:
         return TrainingRun(run_dir)
 
     monkeypatch.setattr(api, "train", train)
-    monkeypatch.setattr(sample, "sample", lambda *_, **__: "def g(x):")
+    monkeypatch.setattr(writer, "sample", lambda *_, **__: "def g(x):")

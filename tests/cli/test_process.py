@@ -20,6 +20,7 @@ from eulerstack.__main__ import run
 class Finder:
     def find_spec(*_):
         os.kill(os.getpid(), signal.SIGINT)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 sys.meta_path.insert(0, Finder)
 run()
 """

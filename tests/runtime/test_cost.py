@@ -6,7 +6,7 @@ import torch
 from eulerstack.ir import parameter_table
 from eulerstack.ir.caches import cache_bytes
 from eulerstack.runtime.modeling_eulerstack import EulerStackForCausalLM
-from tests.runtime.caches import kept_bytes
+from eulerstack.training.writer import kept_bytes
 from tests.runtime.models.building import build, to_ir, tokens
 from tests.runtime.models.specs import SPECS
 

@@ -15,7 +15,7 @@ from eulerstack.runtime.configuration_eulerstack import EulerStackConfig
 from eulerstack.runtime.hyena import Hyena
 from eulerstack.runtime.modeling_eulerstack import EulerStackForCausalLM
 from eulerstack.schema.work import Call
-from tests.runtime.caches import kept_bytes
+from eulerstack.training.writer import kept_bytes
 from tests.runtime.flops import counted, eager, is_gated, pass_all, passing_all
 from tests.runtime.models.building import build, to_ir, tokens
 from tests.runtime.models.specs import SPECS
