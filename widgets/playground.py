@@ -155,10 +155,11 @@ class Playground(View):
         return f'<div style="{frame};font-family:monospace">{"".join(parts)}</div>{self._legend()}'
 
     def _legend(self) -> str:
-        counts = [sum(token.phase == index for token in self.tokens) for index in range(len(self.writer.phases))]
-        named = zip(self.writer.phases, counts, strict=True)
-        told_of = (f"{swatch(index)} {escape(name)} {count}" for index, (name, count) in enumerate(named))
-        return f"<div>{' &nbsp; '.join(told_of)}</div>"
+        parts = []
+        for index, (name, budget) in enumerate(self.writer.phases):
+            count = sum(token.phase == index for token in self.tokens)
+            parts.append(f"{swatch(index)} {escape(name)} {count} / {budget}")
+        return f"<div>{' &nbsp; '.join(parts)}</div>"
 
     def _cache(self) -> str:
         """The cache's size while the text grew."""
@@ -194,7 +195,7 @@ class Playground(View):
 
 def _opened(ref: api.Ref, twin: bool) -> tuple[Writer, str]:
     """The writer of what `ref` names, and a name for it."""
-    if isinstance(ref, (str, Path)) and RunDirectory(ref).exists:
+    if isinstance(ref, (str, Path)) and "\n" not in str(ref) and RunDirectory(ref).exists:
         run = RunDirectory(ref)
         model = next((place for place in (run.best, run.last) if place.is_dir()), run.settings().model)
         return Writer(model), run.path.name
@@ -216,4 +217,5 @@ def _slider(kind: type, key: str, value: float, least: float, most: float, step:
 
 
 def _ink(phase: int | None) -> str:
-    return "" if phase is None else f"color:{COLORS[phase % len(COLORS)]}"
+    """A tint behind the theme's own ink, which keeps its contrast in light and dark."""
+    return "" if phase is None else f"background:{COLORS[phase % len(COLORS)]}40"

@@ -328,6 +328,7 @@ CATALOGUE: dict[str, Entry] = {
     "run-busy": Entry(VALIDATION, see="eulerstack watch --help", call=True),
     "model-foreign": Entry(VALIDATION, see="eulerstack train --help", call=True),
     "tokenizer-missing": Entry(VALIDATION, see="eulerstack train --help", call=True),
+    "model-unreadable": Entry(VALIDATION, see="eulerstack compile --help", call=True),
     "prompt-length": Entry(VALIDATION, see="eulerstack explain --help", call=True),
     "generation-failed": Entry(COMPILE, see="eulerstack compile --help", call=True),
     "batch-uneven": Entry(VALIDATION, see="eulerstack train --help", call=True),

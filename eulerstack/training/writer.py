@@ -17,10 +17,9 @@ from transformers import (
     LogitsProcessorList,
     StoppingCriteria,
     StoppingCriteriaList,
-    set_seed,
 )
 
-from eulerstack.diagnostics import error
+from eulerstack.diagnostics import error, unexpected
 from eulerstack.records import dataclass
 from eulerstack.training.loaded import loaded
 from eulerstack.training.loop.settings import TOKENIZERS, read_config
@@ -63,21 +62,25 @@ class Token:
 
 
 class Writer:
-    """The model of a directory and its tokenizer. Raises ValidationError where the directory has none."""
+    """The model of a directory and its tokenizer. Raises ValidationError where there is none to read."""
 
     def __init__(self, directory: str | Path):
         config = read_config(directory)
         if not any((Path(directory) / name).is_file() for name in TOKENIZERS):
             raise error("tokenizer-missing", params={"path": directory})
-        # AutoTokenizer reads the model's config first, which is the directory's own code
-        self.tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=True)
-        self.model = loaded(directory).eval()
+        try:
+            # AutoTokenizer reads the model's config first, which is the directory's own code
+            self.tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=True)
+            self.model = loaded(directory).eval()
+        except Exception as failure:  # whatever a damaged file makes the libraries raise
+            raise error("model-unreadable", params={"path": directory, "reason": unexpected(failure)}) from failure
         self.longest: int = config["max_position_embeddings"]
 
     @property
-    def phases(self) -> list[str]:
-        """The names of the text's phases, in order; none where the spec has no `execution_modes`."""
-        return [mode["name"] for mode in self.model.model.phases.modes]
+    def phases(self) -> list[tuple[str, int]]:
+        """The text's phases, in order, and how many tokens each may have; none without `execution_modes`."""
+        phases = self.model.model.phases
+        return [(mode["name"], budget) for mode, budget in zip(phases.modes, phases.budgets, strict=True)]
 
     def prompt_ids(self, prompt: str) -> torch.Tensor:
         """The prompt's tokens [1, T]. Raises ValidationError where there is none, or no room for one more."""
@@ -98,9 +101,9 @@ class Writer:
         """The tokens after `prompt`. `report` hears each as it is drawn; when `stop` is set, no other follows."""
         ids = self.prompt_ids(prompt)
         new_tokens = min(sampling.new_tokens, self.longest - ids.shape[1])
-        with self._cache_of() as held:
+        with self._cache_of() as held, torch.random.fork_rng():
             look = _Look(self.model, ids.shape[1], held, report, stop or Event())
-            set_seed(sampling.seed)
+            torch.manual_seed(sampling.seed)
             written = self.model.generate(
                 ids,
                 max_new_tokens=new_tokens,

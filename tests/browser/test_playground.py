@@ -20,7 +20,7 @@ def test_a_prompt_is_answered_looked_at_and_stopped(lab: Lab):
     write.press("Enter")
     expect(shown.get_by_role("status")).to_contain_text(re.compile(r"[0-9]+ tokens · .* cache [0-9.]+ KiB"))
     expect(write).to_be_enabled()
-    expect(shown.get_by_text(re.compile("think [0-9]+"))).to_be_visible()
+    expect(shown.get_by_text(re.compile("think [0-9]+ / 128"))).to_be_visible()
     expect(shown.locator("svg[role=img]")).to_have_attribute("aria-label", re.compile("Cache"))
     expect(shown.get_by_text("◀ drawn")).to_be_visible()
     shown.locator("textarea").fill("x" * 400)

@@ -68,9 +68,18 @@ def test_phases_are_told_where_there_are_some(writer: Writer, name: str) -> None
         assert not writer.phases
         assert set(phases) == {None}
     else:
-        assert writer.phases == ["think", "answer"]
+        assert [name for name, _ in writer.phases] == ["think", "answer"]
+        assert phases.count(0) <= writer.phases[0][1]
         assert phases == sorted(phases)
         assert set(phases) <= {0, 1}
+
+
+def test_the_random_numbers_of_others_are_left_alone(writer: Writer) -> None:
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    torch.manual_seed(7)
+    writer.write(PROMPT, Sampling(new_tokens=4))
+    assert torch.equal(torch.rand(3), expected)
 
 
 def test_it_stops_when_it_is_told_to(writer: Writer) -> None:
@@ -94,7 +103,12 @@ def test_a_prompt_that_does_not_fit(writer: Writer) -> None:
 def test_a_directory_without_a_tokenizer_or_a_model(tmp_path: Path) -> None:
     api.compile("arch_beginner_llama", twin=True, output_dir=tmp_path / "mute", tokenizer="skip")
     (tmp_path / "empty").mkdir()
-    for directory, code in (("mute", "tokenizer-missing"), ("empty", "model-foreign")):
+    api.compile("arch_beginner_llama", twin=True, output_dir=tmp_path / "rotten")
+    (tmp_path / "rotten" / "model.safetensors").write_bytes(b"rotten")
+    api.compile("arch_beginner_llama", twin=True, output_dir=tmp_path / "weightless")
+    (tmp_path / "weightless" / "model.safetensors").unlink()
+    codes = {"mute": "tokenizer-missing", "empty": "model-foreign"}
+    for directory, code in codes.items() | {"rotten": "model-unreadable", "weightless": "model-unreadable"}.items():
         with pytest.raises(EulerStackError) as failure:
             Writer(tmp_path / directory)
         assert failure.value.diagnostics[0].code == code

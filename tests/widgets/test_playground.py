@@ -48,9 +48,9 @@ def test_it_writes_what_the_writer_writes(playground: Playground) -> None:
 
 def test_phases_have_colours_and_a_legend(playground: Playground) -> None:
     page = written(playground).page.value
-    assert "think 12" in page
-    assert "answer 0" in page
-    assert "color:#0072b2" in page
+    assert "think 12 / " in page
+    assert "answer 0 / " in page
+    assert "background:#0072b240" in page
 
 
 def test_the_cache_grows_in_the_picture(playground: Playground) -> None:
@@ -102,6 +102,8 @@ def test_what_nobody_foresaw_is_told_as_well(playground: Playground, monkeypatch
 
 def test_a_spec_its_twin_and_a_run(tmp_path: Path) -> None:
     assert Playground("arch_beginner_llama", twin=True).name.endswith("-tiny")
+    text = api.shrink("arch_beginner_llama").yaml
+    assert Playground(text).name == Playground("arch_beginner_llama", twin=True).name
     run = begun(compiled(SERIAL, tmp_path / "model"), tmp_path / "run")
     assert Playground(run.path).name == "run"
     with pytest.raises(EulerStackError):
