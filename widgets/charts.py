@@ -9,7 +9,7 @@ from eulerstack.records import dataclass
 COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8c8c00", "#999999")
 """Told apart by colour-blind readers too (Okabe & Ito 2008)."""
 
-WIDTH, HEIGHT = 560, 220
+WIDTH, HEIGHT = 440, 200
 LEFT, RIGHT, TOP, BOTTOM = 56, 12, 22, 26
 
 Points = Sequence[tuple[float, float]]
@@ -43,14 +43,14 @@ def curves_svg(title: str, curves: Sequence[Curve], *, step: str) -> str:
     parts = [f'<path d="M{LEFT} {TOP}V{bottom}H{right}" fill="none" stroke="gray"/>']
     for curve, points, marks in zip(curves, whole, dots, strict=True):
         color = COLORS[curve.color % len(COLORS)]
-        line = " ".join(f"{x:.1f},{y:.1f}" for x, y in map(place, points))
+        line = " ".join(f"{x:.1f},{y:.1f}" for x, y in thinned([place(point) for point in points]))
         parts.append(f'<polyline points="{line}" fill="none" stroke="{color}" stroke-width="1.5"/>')
         parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{color}"/>' for x, y in map(place, marks)]
     parts += [
         _word(LEFT, TOP - 8, title, "start", bold=True),
-        _word(LEFT - 6, TOP + 8, f"{high:.3g}", "end"),
-        _word(LEFT - 6, bottom, f"{low:.3g}", "end"),
-        _word(right, bottom + 18, f"{step} {last:g}", "end"),
+        _word(LEFT - 6, TOP + 8, _tick(high), "end"),
+        _word(LEFT - 6, bottom, _tick(low), "end"),
+        _word(right, bottom + 18, f"{step} {last:,.0f}", "end"),
     ]
     told = ", ".join(f"{curve.name} {points[-1][1]:.4g}" for curve, points in zip(curves, whole, strict=True) if points)
     alt = escape(f"{title}: {told}")
@@ -58,6 +58,30 @@ def curves_svg(title: str, curves: Sequence[Curve], *, step: str) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{alt}" viewBox="0 0 {WIDTH} {HEIGHT}" '
         f'width="{WIDTH}">{"".join(parts)}</svg>'
     )
+
+
+def thinned(places: Points) -> list[tuple[float, float]]:
+    """A line in a picture with at most four points for each column of pixels: its first, lowest, highest and last, so
+    that it looks as it was and does not grow with the run.
+    """
+    columns: dict[int, list[int]] = {}
+    for index, (x, _) in enumerate(places):
+        columns.setdefault(int(x), []).append(index)
+    kept: set[int] = set()
+    for column in columns.values():
+        kept |= {
+            column[0],
+            column[-1],
+            min(column, key=lambda i: places[i][1]),
+            max(column, key=lambda i: places[i][1]),
+        }
+    return [places[index] for index in sorted(kept)]
+
+
+def legend(names: Sequence[str]) -> str:
+    """Whose colour is whose, the colours being those of the names' places."""
+    told = (f'<span style="white-space:nowrap">{swatch(i)} {escape(name)}</span>' for i, name in enumerate(names))
+    return f'<p style="display:flex;flex-wrap:wrap;gap:4px 16px">{" ".join(told)}</p>'
 
 
 def swatch(color: int) -> str:
@@ -68,6 +92,10 @@ def swatch(color: int) -> str:
 
 def _finite(points: Points) -> list[tuple[float, float]]:
     return [point for point in points if math.isfinite(point[1])]
+
+
+def _tick(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def _word(x: float, y: float, text: str, anchor: str, *, bold: bool = False) -> str:

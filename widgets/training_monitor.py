@@ -1,5 +1,5 @@
-"""Runs while they train: their curves over each other, a ranking, pause and stop. It reads their directories, so that a
-run may have been started anywhere, and a kernel that was restarted can look again.
+"""Runs and studies while they train: their curves over each other, a ranking, pause and stop. It reads directories, so
+that a run may have been started anywhere, and a kernel that was restarted can look again.
 """
 
 from collections.abc import Iterator, Sequence
@@ -7,9 +7,10 @@ from contextlib import suppress
 from html import escape
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w
+from IPython.display import DisplayHandle, display
 
 from eulerstack import api, i18n
 from eulerstack.diagnostics import error
@@ -17,26 +18,36 @@ from eulerstack.results.shown import size
 from eulerstack.results.training_run import TrainingRun
 from eulerstack.training.loop.directory import RunDirectory
 from eulerstack.widgets.charts import Curve, curves_svg, swatch
-from eulerstack.widgets.view import View, answering, button, dropdown, label
+from eulerstack.widgets.view import NOTHING, View, answering, button, dropdown, label
+
+if TYPE_CHECKING:
+    from eulerstack.widgets.watched_study import WatchedStudy
 
 PERIOD = 1.0
 """Seconds between two looks at the directories."""
+
+STUDY = "study.yml"
+"""By which the directory of a study is known."""
 
 CHARTS = ("loss", "lr", "tokens_per_second")
 
 
 class TrainingMonitor(View):
-    """`TrainingMonitor("runs/a", "runs/b")`: run directories, runs, or folders of run directories.
+    """`TrainingMonitor("runs/a", "runs/b")`: directories of runs or of ablation studies, runs, or folders of them.
 
-    It looks every second until no run is at work any more. Raises ValidationError where there is no run.
+    It looks every second until none is at work any more. Raises ValidationError where there is no run and no study.
     """
 
     def __init__(self, *runs: str | Path | TrainingRun):
         super().__init__()
-        self.runs = [run for each in runs for run in _runs_of(each)]
-        if not self.runs:
+        found = [each for ref in runs for each in _found(ref)]
+        if not found:
             raise error("run-missing", params={"path": ", ".join(map(str, runs))})
-        self.chosen = dropdown("monitor.run", [(_name(run), index) for index, run in enumerate(self.runs)], "340px")
+        self.runs = [each for each in found if isinstance(each, TrainingRun)]
+        self.studies = [each for each in found if not isinstance(each, TrainingRun)]
+        listed = [(_name(run), index) for index, run in enumerate(self.runs)]
+        self.chosen = dropdown("monitor.run", listed or [("–", NOTHING)], "340px")
+        self.chosen.observe(lambda _: self.refresh(), "value")
         self.buttons = {
             "pause": button("monitor.pause", lambda _: self.say("pause"), icon="pause"),
             "go-on": button("monitor.go-on", lambda _: self.say("go-on"), icon="play"),
@@ -44,10 +55,12 @@ class TrainingMonitor(View):
         }
         self.again = button("monitor.refresh", lambda _: self.watch(), icon="refresh")
         self.page = w.HTML()
-        tools = w.HBox([self.chosen, *self.buttons.values(), self.again], layout={"flex_flow": "row wrap"})
+        steering = [self.chosen, *self.buttons.values()] if self.runs else []
+        tools = w.HBox([*steering, self.again], layout={"flex_flow": "row wrap"})
         self.children = (tools, self.page)
         self.over = Event()
         self.watcher: Thread | None = None
+        self.shown: DisplayHandle | None = None
         self.watch()
 
     @answering
@@ -61,9 +74,41 @@ class TrainingMonitor(View):
 
     def _watch(self, over: Event) -> None:
         with suppress(FileNotFoundError):  # a run whose directory is removed has nothing more to tell
-            while any(run.alive for run in self.runs) and not over.wait(PERIOD):
+            kept = self._stands()
+            while self._at_work() and not over.wait(PERIOD):
                 self.refresh()
+                if kept != (kept := self._stands()):
+                    self._keep()
             self.refresh()
+            self._keep()
+
+    def _at_work(self) -> bool:
+        return any(run.alive for run in self.runs) or any(study.alive for study in self.studies)
+
+    def _ipython_display_(self) -> None:
+        if self.shown is None:
+            self.shown = DisplayHandle()
+        display(self._bundle(), raw=True, display_id=self.shown.display_id)
+
+    @answering
+    def _keep(self) -> None:
+        """Let the static form that notebooks save be that of now, not that of when the cell was run.
+
+        Front ends draw the controls anew for it, so it is done where something is reached, not every second.
+        """
+        if self.shown is not None:
+            self.shown.update(self._bundle(), raw=True)
+
+    def _stands(self) -> list[object]:
+        """How far each is: a run's status and last held-out loss, and how many of a study's runs are over."""
+        states = [run.state for run in self.runs]
+        return [
+            *((state.status, state.held_out) for state in states),
+            *(len(study.results()) for study in self.studies),
+        ]
+
+    def _bundle(self) -> dict[str, Any]:
+        return {"text/html": self.html()} if self.comm is None else self._repr_mimebundle_()
 
     @answering
     def refresh(self) -> None:
@@ -73,6 +118,8 @@ class TrainingMonitor(View):
 
     def _allow(self) -> None:
         """Only what the chosen run can be told can be pressed."""
+        if not self.runs:
+            return
         status = self.runs[self.chosen.value].state.status
         self.buttons["pause"].disabled = status != "running"
         self.buttons["go-on"].disabled = status != "paused"
@@ -87,13 +134,18 @@ class TrainingMonitor(View):
     def close(self) -> None:
         """Look no more, and take the controls away; the runs go on."""
         self.over.set()
-        super().close()
+        with self.lock:
+            super().close()
 
     def ranking(self) -> list[TrainingRun]:
         """The runs by their best held-out loss; those that have none yet come last, in their own order."""
         return sorted(self.runs, key=lambda run: (run.state.best is None, run.state.best))
 
     def _page(self) -> str:
+        studies = "".join(study.html() for study in self.studies)
+        return (self._runs() if self.runs else "") + studies
+
+    def _runs(self) -> str:
         metrics = [run.metrics for run in self.runs]
         charts = "".join(self._chart(key, metrics) for key in CHARTS)
         named = {name: None for lines in metrics for line in lines for name in line.get("objectives", ())}
@@ -157,16 +209,29 @@ class TrainingMonitor(View):
         return f'<div class="eulerstack">{self._page()}</div>'
 
 
-def _runs_of(ref: str | Path | TrainingRun) -> Iterator[TrainingRun]:
+def _found(ref: "str | Path | TrainingRun") -> "Iterator[TrainingRun | WatchedStudy]":
     if isinstance(ref, TrainingRun):
         yield ref
         return
-    if RunDirectory(ref).exists or not Path(ref).is_dir():
-        yield api.watch(ref)
-        return
-    for path in sorted(Path(ref).iterdir()):
-        if path.is_dir() and RunDirectory(path).exists:
-            yield api.watch(path)
+    path = Path(ref)
+    if path.is_dir() and not _is_one(path):
+        for each in sorted(path.iterdir()):
+            if _is_one(each):
+                yield _one(each)
+    else:
+        yield _one(path)
+
+
+def _is_one(path: Path) -> bool:
+    return RunDirectory(path).exists or (path / STUDY).is_file()
+
+
+def _one(path: Path) -> "TrainingRun | WatchedStudy":
+    if not (path / STUDY).is_file():
+        return api.watch(path)
+    from eulerstack.widgets.watched_study import WatchedStudy  # which imports torch
+
+    return WatchedStudy(path)
 
 
 def _name(run: TrainingRun) -> str:

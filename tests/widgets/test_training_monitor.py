@@ -1,6 +1,7 @@
 """The monitor without a browser: what run directories tell, and the words that are said into them."""
 
 import json
+import math
 import shutil
 from dataclasses import replace
 
@@ -10,8 +11,10 @@ from eulerstack import api, i18n
 from eulerstack.diagnostics import EulerStackError
 from eulerstack.training.loop.directory import RunDirectory, State
 from eulerstack.widgets import TrainingMonitor
+from eulerstack.widgets.charts import HEIGHT, LEFT, RIGHT, WIDTH, Curve, curves_svg
 from tests.languages import english
 from tests.magics.test_languages import words_of
+from tests.training.ablation.test_engine import TEXT, Learning, run
 from tests.training.loop.runs import SERIAL, begun, compiled
 
 
@@ -54,6 +57,42 @@ def test_runs_are_overlaid_and_ranked(runs):
 def test_a_folder_of_runs_and_a_run_itself(runs):
     assert len(TrainingMonitor(runs[0].path.parent).runs) == 1
     assert TrainingMonitor(api.watch(runs[1].path)).runs[0].path == runs[1].path
+
+
+def test_a_study_fills_as_its_runs_finish(tmp_path, monkeypatch):
+    study = tmp_path / "study"
+    with pytest.raises(KeyboardInterrupt):
+        run(study, monkeypatch, Learning(4, KeyboardInterrupt()))
+    monitor = TrainingMonitor(tmp_path)
+    (watched,) = monitor.studies
+    assert watched.alive
+    assert 'attention (0.001, 0) 1, attention (0.001, 1) 1, attention (0.01, 0) 1"' in monitor.page.value
+    assert "retention" not in monitor.page.value
+    run(study, monkeypatch, Learning())
+    monitor.refresh()
+    assert not watched.alive
+    assert len(watched.findings().runs) == 8
+    assert [each.lr for each in watched.findings().runs] == 2 * [1e-3, 1e-3, 1e-2, 1e-2]
+    assert "retention" in monitor.page.value
+    monitor.watcher.join(timeout=10)
+    assert not monitor.watcher.is_alive()
+
+
+def test_what_an_older_study_left_is_not_counted(tmp_path, monkeypatch):
+    run(tmp_path, monkeypatch, Learning())
+    (tmp_path / "study.yml").write_text(TEXT.replace("lr: [1.0e-3, 1.0e-2]", "lr: [1.0e-2]"), "utf-8")
+    (watched,) = TrainingMonitor(tmp_path).studies
+    assert [(each.lr, each.seed) for each in watched.findings().runs] == 2 * [(1e-2, 0), (1e-2, 1)]
+
+
+def test_a_picture_does_not_grow_with_its_run():
+    heights = [(step, math.sin(step) + (50.0 if step == 12_345 else 0.0)) for step in range(20_001)]
+    picture = curves_svg("loss", [Curve(name="run", points=heights)], step="step")
+    points = [tuple(map(float, point.split(","))) for point in picture.split('points="')[1].split('"')[0].split()]
+    assert WIDTH < len(points) <= 4 * WIDTH
+    assert (points[0][0], points[-1][0]) == (LEFT, WIDTH - RIGHT)
+    assert sum(y < HEIGHT / 2 for _, y in points) == 1
+    assert "step 20,000" in picture
 
 
 def test_where_there_is_no_run(tmp_path):
