@@ -33,7 +33,7 @@ def curves_svg(title: str, curves: Sequence[Curve], *, step: str) -> str:
     last = max((x for x, _ in every), default=1.0) or 1.0
     low, high = min((y for _, y in every), default=0.0), max((y for _, y in every), default=1.0)
     margin = 0.05 * ((high - low) or abs(high) or 1.0)
-    low, high = low - margin, high + margin
+    low, high = max(low - margin, 0.0) if low >= 0 else low - margin, high + margin
     right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
 
     def place(point: tuple[float, float]) -> tuple[float, float]:

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 PERIOD = 1.0
 """Seconds between two looks at the directories."""
 
+KEPT = 10
+"""Looks from one static form to the next."""
+
 STUDY = "study.yml"
 """By which the directory of a study is known."""
 
@@ -61,6 +64,8 @@ class TrainingMonitor(View):
         self.over = Event()
         self.watcher: Thread | None = None
         self.shown: DisplayHandle | None = None
+        self.mark = f"eulerstack-{self.model_id}"
+        self.add_class(self.mark)
         self.watch()
 
     @answering
@@ -74,10 +79,11 @@ class TrainingMonitor(View):
 
     def _watch(self, over: Event) -> None:
         with suppress(FileNotFoundError):  # a run whose directory is removed has nothing more to tell
-            kept = self._stands()
+            looks = 0
             while self._at_work() and not over.wait(PERIOD):
                 self.refresh()
-                if kept != (kept := self._stands()):
+                looks += 1
+                if looks % KEPT == 0:
                     self._keep()
             self.refresh()
             self._keep()
@@ -86,29 +92,28 @@ class TrainingMonitor(View):
         return any(run.alive for run in self.runs) or any(study.alive for study in self.studies)
 
     def _ipython_display_(self) -> None:
+        """The controls, and as an output of its own the static form: where a notebook is opened again, JupyterLab shows
+        an error in the place of controls whose kernel is gone, whatever else that output has.
+        """
+        if self.comm is not None:
+            display({**self._repr_mimebundle_(), "text/html": ""}, raw=True)
         if self.shown is None:
             self.shown = DisplayHandle()
-        display(self._bundle(), raw=True, display_id=self.shown.display_id)
+        display(self._static(), raw=True, display_id=self.shown.display_id)
 
     @answering
     def _keep(self) -> None:
-        """Let the static form that notebooks save be that of now, not that of when the cell was run.
-
-        Front ends draw the controls anew for it, so it is done where something is reached, not every second.
-        """
+        """Let the static form that notebooks save be that of now, not that of when the cell was run."""
         if self.shown is not None:
-            self.shown.update(self._bundle(), raw=True)
+            self.shown.update(self._static(), raw=True)
 
-    def _stands(self) -> list[object]:
-        """How far each is: a run's status and last held-out loss, and how many of a study's runs are over."""
-        states = [run.state for run in self.runs]
-        return [
-            *((state.status, state.held_out) for state in states),
-            *(len(study.results()) for study in self.studies),
-        ]
-
-    def _bundle(self) -> dict[str, Any]:
-        return {"text/html": self.html()} if self.comm is None else self._repr_mimebundle_()
+    def _static(self) -> dict[str, str]:
+        """Hidden while the controls are there; where they are not, the error in their place is hidden."""
+        live, static = f".{self.mark}", f".{self.mark}-static"
+        output = ".jp-OutputArea-child"
+        style = f"body:has({live}) {static}, {output}:not(:has({live})):has(+ {output} {static}) {{ display: none }}"
+        with i18n.speaking(self.language):
+            return {"text/html": f'<style>{style}</style><div class="{static[1:]}">{self.html()}</div>'}
 
     @answering
     def refresh(self) -> None:
