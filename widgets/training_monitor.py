@@ -2,7 +2,7 @@
 that a run may have been started anywhere, and a kernel that was restarted can look again.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from html import escape
 from pathlib import Path
@@ -28,6 +28,8 @@ PERIOD = 1.0
 
 KEPT = 10
 """Looks from one static form to the next."""
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
 
 STUDY = "study.yml"
 """By which the directory of a study is known."""
@@ -96,7 +98,7 @@ class TrainingMonitor(View):
         an error in the place of controls whose kernel is gone, whatever else that output has.
         """
         if self.comm is not None:
-            display({**self._repr_mimebundle_(), "text/html": ""}, raw=True)
+            display({WIDGET: self._repr_mimebundle_()[WIDGET]}, raw=True)
         if self.shown is None:
             self.shown = DisplayHandle()
         display(self._static(), raw=True, display_id=self.shown.display_id)
@@ -113,7 +115,9 @@ class TrainingMonitor(View):
         output = ".jp-OutputArea-child"
         style = f"body:has({live}) {static}, {output}:not(:has({live})):has(+ {output} {static}) {{ display: none }}"
         with i18n.speaking(self.language):
-            return {"text/html": f'<style>{style}</style><div class="{static[1:]}">{self.html()}</div>'}
+            page = f'<style>{style}</style><div class="{static[1:]}">{self.html()}</div>'
+        names = [*(_name(run) for run in self.runs), *(study.path.name for study in self.studies)]
+        return {"text/html": page, "text/plain": f"TrainingMonitor({', '.join(names)})"}
 
     @answering
     def refresh(self) -> None:
@@ -190,8 +194,7 @@ class TrainingMonitor(View):
         heads = ("status", "steps", "loss", "held-out", "best", "speed", "memory")
         head = ["#", "", *(i18n.text("training", f"run.row.{key}") for key in heads)]
         rows = (self._row(place, run) for place, run in enumerate(self.ranking(), 1))
-        top = "".join(f'<th style="text-align:left;padding:2px 10px">{escape(text)}</th>' for text in head)
-        return f'<table class="eulerstack"><tr>{top}</tr>{"".join(rows)}</table>'
+        return f'<table class="eulerstack">{_cells("th", map(escape, head))}{"".join(rows)}</table>'
 
     def _row(self, place: int, run: TrainingRun) -> str:
         state = run.state
@@ -206,8 +209,7 @@ class TrainingMonitor(View):
         )
         told = [escape(cell) for cell in cells]
         told[1] = f"{swatch(self.runs.index(run))} {told[1]}"
-        cells_html = "".join(f'<td style="padding:2px 10px">{cell}</td>' for cell in told)
-        return f"<tr>{cells_html}</tr>"
+        return _cells("td", told)
 
     def html(self) -> str:
         """The curves and the table as they are now."""
@@ -237,6 +239,15 @@ def _one(path: Path) -> "TrainingRun | WatchedStudy":
     from eulerstack.widgets.watched_study import WatchedStudy  # which imports torch
 
     return WatchedStudy(path)
+
+
+def _cells(tag: str, cells: Iterable[str]) -> str:
+    """A row: place, name and status begin at the left, numbers end at the right."""
+    made = (
+        f'<{tag} style="text-align:{"left" if i < 3 else "right"};padding:2px 10px;white-space:nowrap">{cell}</{tag}>'
+        for i, cell in enumerate(cells)
+    )
+    return f"<tr>{''.join(made)}</tr>"
 
 
 def _name(run: TrainingRun) -> str:
