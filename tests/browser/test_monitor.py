@@ -67,6 +67,7 @@ def test_a_run_is_watched_steered_and_found_again_after_a_restart(lab: Lab, watc
     assert (watched.checkpoints / f"checkpoint-{stopped.step}" / WHOLE).is_file()
     assert (watched.last / "model.safetensors").is_file()
 
+    expect(again.locator("[class$=-static] table.eulerstack tr").last).to_contain_text("stopped")
     notebook.save()
     _shut_down(notebook)
     notebook.close()
