@@ -1,12 +1,14 @@
 """A run watched and steered by its monitor in a real JupyterLab, and found again by a new kernel."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Locator, expect
 
+from eulerstack.results.training_run import POLL
 from eulerstack.training.loop.callback import WHOLE
-from eulerstack.training.loop.directory import RunDirectory
+from eulerstack.training.loop.directory import ALIVE, RunDirectory
 from eulerstack.widgets.charts import LEFT, RIGHT, WIDTH
 from tests.browser.conftest import START, Lab, Notebook
 from tests.browser.test_notebook import LOAD
@@ -22,8 +24,10 @@ def watched(lab: Lab) -> Iterator[RunDirectory]:
     """Where the notebook's run lies. It is stopped, however the test ends."""
     run = RunDirectory(lab.folder / f"watched-{lab.front}")
     yield run
-    if run.exists:
-        run.say("stop")
+    deadline = time.monotonic() + START
+    while run.exists and run.state().status in ALIVE and time.monotonic() < deadline:
+        run.say("stop")  # again and again: a process that has only just begun forgets what was said before
+        time.sleep(POLL)
 
 
 @pytest.mark.parametrize("lab", ["lab"], indirect=True)
