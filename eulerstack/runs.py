@@ -41,6 +41,7 @@ def begin_run(
         found.check()
         if asked != Options():
             raise error("resume-as-asked")
+        found.hush()  # what was said to the process that is gone
         return found.path
     if ref is None:
         raise no_spec()

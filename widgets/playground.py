@@ -20,7 +20,7 @@ from eulerstack.runs import compiled_directory
 from eulerstack.training.loop.directory import RunDirectory
 from eulerstack.training.writer import Sampling, Token, Writer
 from eulerstack.widgets.charts import COLORS, Curve, curves_svg, swatch
-from eulerstack.widgets.view import View, answering, button, label, status, told
+from eulerstack.widgets.view import KeptView, answering, button, label, status, told
 
 PERIOD = 0.1
 """Seconds between two looks at what is being written."""
@@ -32,7 +32,7 @@ BAR = 160
 """Pixels of a probability of 1."""
 
 
-class Playground(View):
+class Playground(KeptView):
     """`Playground(DIR)`: a compiled directory, a run directory (its best model, else its last), or a spec, which is
     compiled aside, `twin` as its tiny twin.
 
@@ -41,8 +41,8 @@ class Playground(View):
     """
 
     def __init__(self, ref: api.Ref, *, twin: bool = False):
-        super().__init__()
         self.writer, self.name = _opened(ref, twin)
+        super().__init__(self.name)
         self.tokens: list[Token] = []
         self.seconds = 0.0
         self.ended = Event()
@@ -120,6 +120,7 @@ class Playground(View):
         except Exception as unknown:  # memory, or a model that was changed by hand
             failure = error("generation-failed", params={"reason": unexpected(unknown)})
         self._show(False, failure)
+        self.keep()
 
     @answering
     def _show(self, at_work: bool, failure: EulerStackError | None = None) -> None:

@@ -10,7 +10,6 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w
-from IPython.display import DisplayHandle, display
 
 from eulerstack import api, i18n
 from eulerstack.diagnostics import error
@@ -18,7 +17,7 @@ from eulerstack.results.shown import size
 from eulerstack.results.training_run import TrainingRun
 from eulerstack.training.loop.directory import RunDirectory
 from eulerstack.widgets.charts import Curve, curves_svg, swatch
-from eulerstack.widgets.view import NOTHING, View, answering, button, dropdown, label
+from eulerstack.widgets.view import NOTHING, KeptView, answering, button, dropdown, label
 
 if TYPE_CHECKING:
     from eulerstack.widgets.watched_study import WatchedStudy
@@ -29,25 +28,23 @@ PERIOD = 1.0
 KEPT = 10
 """Looks from one static form to the next."""
 
-WIDGET = "application/vnd.jupyter.widget-view+json"
-
 STUDY = "study.yml"
 """By which the directory of a study is known."""
 
 CHARTS = ("loss", "lr", "tokens_per_second")
 
 
-class TrainingMonitor(View):
+class TrainingMonitor(KeptView):
     """`TrainingMonitor("runs/a", "runs/b")`: directories of runs or of ablation studies, runs, or folders of them.
 
     It looks every second until none is at work any more. Raises ValidationError where there is no run and no study.
     """
 
     def __init__(self, *runs: str | Path | TrainingRun):
-        super().__init__()
         found = [each for ref in runs for each in _found(ref)]
         if not found:
             raise error("run-missing", params={"path": ", ".join(map(str, runs))})
+        super().__init__(", ".join(each.path.name for each in found))
         self.runs = [each for each in found if isinstance(each, TrainingRun)]
         self.studies = [each for each in found if not isinstance(each, TrainingRun)]
         listed = [(_name(run), index) for index, run in enumerate(self.runs)]
@@ -65,9 +62,6 @@ class TrainingMonitor(View):
         self.children = (tools, self.page)
         self.over = Event()
         self.watcher: Thread | None = None
-        self.shown: DisplayHandle | None = None
-        self.mark = f"eulerstack-{self.model_id}"
-        self.add_class(self.mark)
         self.watch()
 
     @answering
@@ -86,38 +80,12 @@ class TrainingMonitor(View):
                 self.refresh()
                 looks += 1
                 if looks % KEPT == 0:
-                    self._keep()
+                    self.keep()
             self.refresh()
-            self._keep()
+            self.keep()
 
     def _at_work(self) -> bool:
         return any(run.alive for run in self.runs) or any(study.alive for study in self.studies)
-
-    def _ipython_display_(self) -> None:
-        """The controls, and as an output of its own the static form: where a notebook is opened again, JupyterLab shows
-        an error in the place of controls whose kernel is gone, whatever else that output has.
-        """
-        if self.comm is not None:
-            display({WIDGET: self._repr_mimebundle_()[WIDGET]}, raw=True)
-        if self.shown is None:
-            self.shown = DisplayHandle()
-        display(self._static(), raw=True, display_id=self.shown.display_id)
-
-    @answering
-    def _keep(self) -> None:
-        """Let the static form that notebooks save be that of now, not that of when the cell was run."""
-        if self.shown is not None:
-            self.shown.update(self._static(), raw=True)
-
-    def _static(self) -> dict[str, str]:
-        """Hidden while the controls are there; where they are not, the error in their place is hidden."""
-        live, static = f".{self.mark}", f".{self.mark}-static"
-        output = ".jp-OutputArea-child"
-        style = f"body:has({live}) {static}, {output}:not(:has({live})):has(+ {output} {static}) {{ display: none }}"
-        with i18n.speaking(self.language):
-            page = f'<style>{style}</style><div class="{static[1:]}">{self.html()}</div>'
-        names = [*(_name(run) for run in self.runs), *(study.path.name for study in self.studies)]
-        return {"text/html": page, "text/plain": f"TrainingMonitor({', '.join(names)})"}
 
     @answering
     def refresh(self) -> None:

@@ -12,10 +12,12 @@ from threading import RLock
 from typing import Any, TypeVar, cast
 
 import ipywidgets as w
+from IPython.display import DisplayHandle, display
 
 from eulerstack import i18n
 from eulerstack.diagnostics import EulerStackError, render
 
+WIDGET = "application/vnd.jupyter.widget-view+json"
 Method = TypeVar("Method", bound=Callable[..., None])
 
 
@@ -35,6 +37,45 @@ class View(w.VBox):
         with i18n.speaking(self.language):
             static = self.html()
         return {**super()._repr_mimebundle_(**settings), "text/html": static}
+
+
+class KeptView(View):
+    """A view whose static form is an output of its own, and can be brought up to date: what it shows goes on changing.
+
+    `subject` is what it is about, in a word, where a reader has but text.
+    """
+
+    def __init__(self, subject: str) -> None:
+        super().__init__()
+        self.subject = subject
+        self.shown: DisplayHandle | None = None
+        self.mark = f"eulerstack-{self.model_id}"
+        self.add_class(self.mark)
+
+    def _ipython_display_(self) -> None:
+        """The controls, and as an output of its own the static form: where a notebook is opened again, JupyterLab shows
+        an error in the place of controls whose kernel is gone, whatever else that output has.
+        """
+        if self.comm is not None:
+            display({WIDGET: self._repr_mimebundle_()[WIDGET]}, raw=True)
+        if self.shown is None:
+            self.shown = DisplayHandle()
+        display(self._static(), raw=True, display_id=self.shown.display_id)
+
+    def keep(self) -> None:
+        """Let the static form that notebooks save be that of now, not that of when the cell was run."""
+        with self.lock:
+            if self.shown is not None:
+                self.shown.update(self._static(), raw=True)
+
+    def _static(self) -> dict[str, str]:
+        """Hidden while the controls are there; where they are not, the error in their place is hidden."""
+        live, static = f".{self.mark}", f".{self.mark}-static"
+        output = ".jp-OutputArea-child"
+        style = f"body:has({live}) {static}, {output}:not(:has({live})):has(+ {output} {static}) {{ display: none }}"
+        with i18n.speaking(self.language):
+            page = f'<style>{style}</style><div class="{static[1:]}">{self.html()}</div>'
+        return {"text/html": page, "text/plain": f"{type(self).__name__}({self.subject})"}
 
 
 def answering(method: Method) -> Method:

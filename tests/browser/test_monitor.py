@@ -26,7 +26,7 @@ def watched(lab: Lab) -> Iterator[RunDirectory]:
     yield run
     deadline = time.monotonic() + START
     while run.exists and run.state().status in ALIVE and time.monotonic() < deadline:
-        run.say("stop")  # again and again: a process that has only just begun forgets what was said before
+        run.say("stop")  # whatever else was said meanwhile
         time.sleep(POLL)
 
 

@@ -14,7 +14,7 @@ def test_a_prompt_is_answered_looked_at_and_stopped(lab: Lab):
     notebook = lab.open("playground", "%load_ext eulerstack\n%eulerstack lang en", "")
     notebook.run(0)
     notebook.write(1, "%eulerstack play arch_expert_reasoning_r1 --twin --out play")
-    shown = notebook.run(1)
+    shown = notebook.run(1).first  # the controls; the static form is hidden behind them
     expect(shown.locator("textarea")).to_have_value("def ")
     write = shown.locator("button", has_text="Write")
     write.press("Enter")
@@ -25,7 +25,7 @@ def test_a_prompt_is_answered_looked_at_and_stopped(lab: Lab):
     expect(shown.get_by_text("◀ drawn")).to_be_visible()
     shown.locator("textarea").fill("x" * 400)
     write.click()
-    expect(shown.last).to_contain_text("Fix: write a prompt of 1 to 255 tokens")
+    expect(shown).to_contain_text("Fix: write a prompt of 1 to 255 tokens")
     shown.locator("textarea").fill("class ")
     write.click()
     shown.locator("button", has_text="Stop").click()

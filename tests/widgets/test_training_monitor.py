@@ -10,7 +10,7 @@ import pytest
 from eulerstack import api, i18n
 from eulerstack.diagnostics import EulerStackError
 from eulerstack.training.loop.directory import RunDirectory, State
-from eulerstack.widgets import TrainingMonitor, training_monitor
+from eulerstack.widgets import TrainingMonitor, view
 from eulerstack.widgets.charts import HEIGHT, LEFT, RIGHT, WIDTH, Curve, curves_svg
 from tests.languages import english
 from tests.magics.test_languages import words_of
@@ -150,11 +150,11 @@ def test_the_static_form_has_the_curves(runs):
 
 def test_controls_and_static_form_are_outputs_of_their_own(runs, monkeypatch):
     shown = []
-    monkeypatch.setattr(training_monitor, "display", lambda data, **_: shown.append(data))
+    monkeypatch.setattr(view, "display", lambda data, **_: shown.append(data))
     monitor = TrainingMonitor(runs[0].path)
     monitor._ipython_display_()
     controls, static = shown
-    assert list(controls) == [training_monitor.WIDGET]
+    assert list(controls) == [view.WIDGET]
     assert static["text/html"].count("<polyline") == 4
     assert static["text/plain"] == "TrainingMonitor(run_a)"
     monitor.close()

@@ -110,7 +110,6 @@ class _Run:
         state = replace(state, pid=os.getpid(), status="preparing")
         if self.first:
             self.directory.forget_after(state.step if self.checkpoint else -1)
-            self.directory.hush()
             self.directory.write_state(state)
         return state
 

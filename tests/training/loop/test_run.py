@@ -151,6 +151,14 @@ def test_half_a_checkpoint_does_not_count(routed: Path, unbroken: RunDirectory, 
     assert_same(directory, unbroken)
 
 
+def test_told_to_stop_while_it_prepares_it_stops_after_its_first_step(serial: Path, tmp_path: Path) -> None:
+    directory = begun(serial, tmp_path / "run")
+    directory.say("stop")
+    assert run(directory.path).status == "stopped"
+    assert directory.state().step == 1
+    assert run(directory.path).status == "finished"
+
+
 def test_a_finished_run_is_not_run_again(unbroken: RunDirectory) -> None:
     before = unbroken.metrics()
     assert run(unbroken.path).status == "finished"
