@@ -26,7 +26,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 HERE = Path(__file__).resolve().parent
 LANGUAGES = ("ko", "en")
-TIMEOUT = 300
+TIMEOUT = 900
+"""Seconds that a cell may take: it stops what hangs, and decides nothing where a machine is busy."""
 BLOCK = re.compile(
     r"\s*(?:```python(?P<tags>[^\n]*)\n(?P<code>.*?)\n```"
     r"|:::ko\n(?P<ko>.*?)\n:::\n+:::en\n(?P<en>.*?)\n:::)[ ]*(?:\n|\Z)",
