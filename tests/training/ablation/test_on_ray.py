@@ -32,6 +32,13 @@ steps: 2
 batch: 16
 """
 
+COMMAND = """
+import signal
+from eulerstack.__main__ import run
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell ignores it
+run()
+"""
+
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
@@ -114,7 +121,7 @@ def test_the_command_starts_ray_itself_and_an_interruption_keeps_what_is_over(fo
     seeds = ", ".join(map(str, range(400)))
     text = f"specs: {{ attention: attention.yml }}\nseeds: [{seeds}]\n" + TEXT.replace("[1.0e-3, 1.0e-2]", "[1.0e-3]")
     (folder / "study.yml").write_text(text, "utf-8")
-    command = [sys.executable, "-m", "eulerstack", "ablate", "study.yml", "--engine", "ray", "--run-dir", "kept"]
+    command = [sys.executable, "-c", COMMAND, "ablate", "study.yml", "--engine", "ray", "--run-dir", "kept"]
     child = subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE)
     while not (results := list(folder.glob("kept/runs/*/result.json"))):
         assert child.poll() is None, child.communicate()[1].decode()
